@@ -1,0 +1,73 @@
+# The verbs of this repository; `make help` lists them. CI calls the same ones.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+# Quiet, not silent: what is going on is said here, and pip's errors are shown.
+PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 $(BIN)/python -m pip --quiet
+LOCKED := $(PIP) install --progress-bar off --require-hashes --requirement
+CORE   := states/*,daemon/config/*
+FLOOR  := 85
+
+.PHONY: demo test test-fast check bench lock clean help parts
+
+demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
+	@$(BIN)/sitebind demo
+
+test: $(VENV)/.dev parts ## the whole suite, its real parts included, and the coverage floors
+	$(BIN)/python -m pytest --cov --cov-report=
+	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
+	@$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
+
+test-fast: $(VENV)/.dev ## what needs no real part, in seconds: for the day's work
+	$(BIN)/python -m pytest -m 'not parts and not slow'
+
+check: $(VENV)/.dev ## lint, formatting, types, import contracts, spelling, the example configuration
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/sitebind check-config --config config.example.ini
+
+bench: $(VENV)/.dev ## a table of ratios; every side measured in the same run
+	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev ## write requirements/*.txt anew from pyproject.toml and requirements/*.in
+	@requirements/lock $(BIN)/pip-compile
+
+clean: ## remove everything the other verbs made
+	rm -rf $(VENV) .demo .coverage .coverage.* htmlcov dist build .hypothesis .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+parts:
+	@tests/parts/install
+
+# The stamps: a virtual environment is touched only when what it was made from has changed.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo >&2 \
+	  'sitebind needs Python 3.11 or newer. Name one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11'; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo >&2 \
+	  '$(PYTHON) cannot make virtual environments. On Debian: apt-get install python3-venv'; exit 1; }
+	@echo 'Making the virtual environment $(VENV)'
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.made requirements/runtime.txt pyproject.toml
+	@echo 'Installing sitebind and its locked dependencies'
+	@$(LOCKED) requirements/runtime.txt
+	@$(PIP) install --no-build-isolation --no-deps --no-index --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
+	@echo 'Installing the locked tools for tests and checks'
+	@$(LOCKED) requirements/dev.txt
+	@touch $@

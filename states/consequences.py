@@ -1,0 +1,181 @@
+"""What must be done after a step: a pure function from (before, event, after) to orders."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from states.effects import (
+    CancelBind,
+    CancelRetry,
+    CancelVerification,
+    DeclareLost,
+    Effect,
+    RefreshKeys,
+    RequestBind,
+    RevokeKeys,
+    RevokeOrphan,
+    ScheduleRetry,
+    ScheduleVerification,
+    StartBind,
+    Unbind,
+    WipeKeys,
+)
+from states.events import (
+    BindFailed,
+    BindingLost,
+    BindingRefreshed,
+    BindingVerified,
+    BindSucceeded,
+    ConfigAccepted,
+    Event,
+    KeysRevoked,
+    OrphanFound,
+    Restarted,
+    RevocationFailed,
+    UnbindFinished,
+    UnbindRequested,
+    VerificationMissed,
+    VerificationRefused,
+)
+from states.faults import Fault
+from states.state import HeldBinding, Snapshot, State
+from states.succession import terms_of
+
+REFUSAL_GAP = timedelta(seconds=30)
+"""Refusals count as spread over time when they lie this far apart on average."""
+RESTART_GRACE = timedelta(seconds=1)
+"""A restored binding is verified this soon after a start, in its slot."""
+REVOKE_AGAIN = timedelta(minutes=5)
+"""Keys that could not be revoked are tried again this often."""
+
+
+def consequences(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
+    """The orders that follow from a step; `before` and `after` hold the data, `event` the cause."""
+    return (
+        *_endings(before, after),
+        *_beginnings(before, after, event),
+        *_care(after, event, at=at),
+        *_revocations(before, after, event, at=at),
+    )
+
+
+def _endings(before: Snapshot, after: Snapshot) -> tuple[Effect, ...]:
+    effects: list[Effect] = []
+    if before.state is State.BINDING and before.open and after.open is None and not _settled(after):
+        effects.append(CancelBind(bind_id=before.open.bind_id, attempt=before.open.attempt))
+    if before.retry is not None and after.retry is None:
+        effects.append(CancelRetry())
+    if before.binding is not None and after.binding is None:
+        effects.append(CancelVerification())
+    return tuple(effects)
+
+
+def _settled(after: Snapshot) -> bool:
+    return after.state in (State.BOUND, State.FAILED)
+
+
+def _beginnings(before: Snapshot, after: Snapshot, event: Event) -> tuple[Effect, ...]:
+    if after.open is not None and after.open != before.open:
+        opened = after.open
+        return (StartBind(bind_id=opened.bind_id, attempt=opened.attempt, one_time=opened.one_time),)
+    match event:
+        case BindFailed() if after.retry is not None:
+            return (ScheduleRetry(attempt=after.retry.attempt, due_at=after.retry.due_at),)
+        case Restarted() if after.retry is not None and after.state is State.FAILED:
+            return (ScheduleRetry(attempt=after.retry.attempt, due_at=after.retry.due_at),)
+        case ConfigAccepted() if _may_bind_now(before, after, event):
+            return (RequestBind(reason=_why(after, event)),)
+        case BindingLost() if after.automatic_binding_applies and before.state is State.BOUND:
+            return (RequestBind(reason=f"binding lost: {event.fault.code}"),)
+        case _:
+            return ()
+
+
+def _may_bind_now(before: Snapshot, after: Snapshot, event: ConfigAccepted) -> bool:
+    if not after.automatic_binding_applies or after.state is not State.CONFIGURED:
+        return False
+    return event.at_start or before.state is not after.state or before.terms != after.terms
+
+
+def _why(after: Snapshot, event: ConfigAccepted) -> str:
+    return "recovery: a restart interrupted the bind" if after.interrupted else event.reason
+
+
+def _care(after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
+    binding = after.binding
+    if binding is None:
+        return ()
+    terms = terms_of(after)
+    match event:
+        case Restarted() if after.unbinding:
+            return (Unbind(bind_id=binding.bind_id, local_only=after.unbinding == "local"),)
+        case Restarted():
+            return (_verify(binding, at + RESTART_GRACE),)
+        case ConfigAccepted(at_start=True):
+            return ()  # the restart has planned a check already
+        case BindSucceeded() | BindingRefreshed() | ConfigAccepted():
+            return (_verify(binding, _next_check(binding, every=terms.verify_every, at=at)),)
+        case BindingVerified():
+            plan = _verify(binding, _next_check(binding, every=terms.verify_every, at=at))
+            return (plan, *_refresh_ahead(after, binding, at=at))
+        case VerificationRefused():
+            return _after_refusal(after, binding, at=at)
+        case VerificationMissed():
+            wait = max(event.retry_after or 0, min(terms.verify_every, terms.retry_ceiling))
+            return (_verify(binding, at + timedelta(seconds=wait)),)
+        case UnbindRequested():
+            return (Unbind(bind_id=binding.bind_id, local_only=event.local_only),)
+        case _:
+            return ()
+
+
+def _verify(binding: HeldBinding, due_at: datetime) -> ScheduleVerification:
+    return ScheduleVerification(bind_id=binding.bind_id, due_at=due_at)
+
+
+def _next_check(binding: HeldBinding, *, every: int, at: datetime) -> datetime:
+    due = at + timedelta(seconds=every)
+    if binding.expires_at is not None and at < binding.expires_at < due:
+        return binding.expires_at
+    return due
+
+
+def _refresh_ahead(after: Snapshot, binding: HeldBinding, *, at: datetime) -> tuple[Effect, ...]:
+    if binding.expires_at is None or not after.has_usable_credentials:
+        return ()
+    ahead = timedelta(seconds=2 * terms_of(after).verify_every)
+    return (RefreshKeys(bind_id=binding.bind_id),) if binding.expires_at - at <= ahead else ()
+
+
+def _after_refusal(after: Snapshot, binding: HeldBinding, *, at: datetime) -> tuple[Effect, ...]:
+    refusals = after.refusals
+    if refusals is None:  # succession has just set it; mypy cannot know
+        return ()
+    terms = terms_of(after)
+    spread = REFUSAL_GAP * (terms.lost_after - 1)
+    if refusals.count >= terms.lost_after and at - refusals.since >= spread:
+        return (DeclareLost(bind_id=binding.bind_id, fault=refusals.fault, detail=refusals.detail),)
+    again = _verify(binding, at + REFUSAL_GAP)
+    if refusals.fault is Fault.BINDING_EXPIRED and after.has_usable_credentials:
+        return (RefreshKeys(bind_id=binding.bind_id), again)
+    return (again,)
+
+
+def _revocations(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
+    match event:
+        case BindSucceeded():
+            fresh = [b for b in after.revoke_pending if b not in before.revoke_pending]
+            order = RevokeKeys if after.holds(event.binding.bind_id) else RevokeOrphan
+            return tuple(order(bind_id=bind_id, due_at=at) for bind_id in fresh)
+        case OrphanFound():
+            return (RevokeOrphan(bind_id=event.bind_id, due_at=at),)
+        case BindingLost():
+            return (RevokeKeys(bind_id=event.bind_id, due_at=at),)
+        case RevocationFailed():
+            return (RevokeKeys(bind_id=event.bind_id, due_at=at + REVOKE_AGAIN),)
+        case Restarted():
+            return tuple(RevokeKeys(bind_id=bind_id, due_at=at) for bind_id in after.revoke_pending)
+        case KeysRevoked() | UnbindFinished():
+            return (WipeKeys(bind_id=event.bind_id),)
+        case _:
+            return ()

@@ -1,0 +1,1 @@
+"""The suite. Being a package keeps `tests.states` apart from `states`."""

@@ -1,0 +1,33 @@
+"""What holds for every test: a scrubbed environment, and examples that are the same on every run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+# Everything else is taken away: no proxy, token or setting of this machine may decide a test.
+KEPT = {"PATH", "TMPDIR", "VIRTUAL_ENV"}
+KEPT_PREFIXES = ("COVERAGE_", "COV_CORE_", "PYTEST_")
+
+# 200 examples a property, and the same ones each time: a red run can be repeated by anybody.
+hypothesis.settings.register_profile(
+    "suite", max_examples=200, derandomize=True, deadline=None, database=None
+)
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scrubbed_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give tests, and the processes they start, an empty home and nothing of the caller's environment."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name not in KEPT and not name.startswith(KEPT_PREFIXES):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("LANG", "C.UTF-8")
+        patch.setenv("TZ", "UTC")
+        yield
