@@ -1,4 +1,4 @@
-"""What the engine asks of the world, as small protocols and plain values.
+"""What the engine asks of the world, as small protocols; the values that cross them stand in `daemon.values`.
 
 Owned by the engine, implemented by providers, store and metrics. No session, response or database row
 crosses a port.
@@ -6,68 +6,51 @@ crosses a port.
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Literal, NoReturn, Protocol
+from typing import Protocol
 
+from daemon.values import (
+    AuditRecord,
+    Authorization,
+    BindReport,
+    BindState,
+    ChainReport,
+    Credentials,
+    JournalEntry,
+    JournalUnavailable,
+    Keys,
+    Place,
+    ProviderFault,
+    Route,
+    Secret,
+    VaultLocked,
+)
 from states import BindStep, Event, Fault, Snapshot, Step
 
-
-class Secret:
-    """Text that cannot be printed by accident; `reveal` is the only way to it."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The text itself. Hand it to the wire, never to a log, an error or a record."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('***')"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, spec: str) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        return hmac.compare_digest(self._value.encode(), other._value.encode())
-
-    def __hash__(self) -> int:
-        return hash((Secret, self._value))
-
-    def __reduce__(self) -> NoReturn:
-        message = "a Secret is not to be pickled or copied out of the process"
-        raise TypeError(message)
-
-
-class ProviderFault(Exception):  # noqa: N818 - it carries a Fault, which is the domain's word
-    """A provider could not do what was asked. Raised at the edge, already classified and free of secrets.
-
-    `detail` is a sentence for the administrator; `retry_after` is what the service asked for, in seconds.
-    """
-
-    def __init__(self, fault: Fault, detail: str, *, retry_after: float | None = None) -> None:
-        super().__init__(f"{fault.code}: {detail}")
-        self.fault = fault
-        self.detail = detail
-        self.retry_after = retry_after
-
-
-class JournalUnavailable(Exception):  # noqa: N818 - a condition, not a mistake
-    """The journal cannot be written now. `str()` says why and what to do."""
-
-
-class VaultLocked(Exception):  # noqa: N818 - a condition, not a mistake
-    """The vault's key is missing or does not fit. `str()` says where it was looked for."""
+__all__ = [
+    "AuditRecord",
+    "Authorization",
+    "BindReport",
+    "BindState",
+    "ChainReport",
+    "Clock",
+    "Cloud",
+    "Clouds",
+    "Credentials",
+    "Inbox",
+    "Journal",
+    "JournalEntry",
+    "JournalUnavailable",
+    "Keys",
+    "Observer",
+    "Place",
+    "ProviderFault",
+    "Route",
+    "Secret",
+    "Vault",
+    "VaultLocked",
+]
 
 
 class Clock(Protocol):
@@ -81,72 +64,6 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; zero and less only yields."""
-
-
-# The service that a site binds to.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """The way to the service, with its secrets resolved. Equal routes may share connections."""
-
-    use_proxy: bool = False
-    proxy_host: str = ""
-    proxy_port: int = 0
-    proxy_username: str = ""
-    proxy_password: Secret | None = None
-    no_proxy: tuple[str, ...] = ()
-    ca_file: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """A sign-in, resolved for one attempt. Which fields are used follows from `method`."""
-
-    method: Literal["cloud", "domain", "application"]
-    email: str = ""
-    password: Secret | None = None
-    application_id: str = ""
-    application_key: Secret | None = None
-    client_id: str = ""
-    client_secret: Secret | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where the account lives: the base address for its calls (no trailing slash), its region if it was said."""
-
-    base_url: str
-    region: str
-    authentication_types: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """A binding's keys with all that is needed to use and to revoke them, whatever the configuration says later.
-
-    `values` holds the adapter's own fields (access key, secret key, application key …) as Secrets.
-    `identity` is a non-secret digest that two `Keys` share exactly when they are the same at the service.
-    """
-
-    method: Literal["cloud", "domain", "application"]
-    base_url: str
-    region: str
-    email: str
-    identity: str
-    expires_at: datetime | None
-    values: Mapping[str, Secret] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorization:
-    """What the signed-in user or application may do, and for whom."""
-
-    account_code: str
-    company: str
-    region: str
-    role: str
-    warnings: tuple[str, ...] = ()
 
 
 class Cloud(Protocol):
@@ -174,83 +91,11 @@ class Cloud(Protocol):
 class Clouds(Protocol):
     """Makes the adapter for a sign-in method. Cheap: connections are shared behind it."""
 
-    def cloud(
-        self, method: str, route: Route, *, service_url: str, trusted_suffixes: tuple[str, ...]
-    ) -> Cloud:
+    def cloud(self, method: str, route: Route, *, service_url: str, trusted_suffixes: tuple[str, ...]) -> Cloud:
         """The adapter for `method`; an empty `service_url` means the public host."""
 
     async def close(self) -> None:
         """Close every connection."""
-
-
-# What is kept.
-
-BindState = Literal["open", "succeeded", "failed", "cancelled"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BindReport:
-    """One attempt with its steps: what the API shows under `/binds/{id}`."""
-
-    id: str
-    site: str
-    attempt: int
-    actor: str
-    reason: str
-    state: BindState
-    started_at: datetime
-    finished_at: datetime | None = None
-    fault: Fault | None = None
-    steps: tuple[BindStep, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEntry:
-    """One thing to be recorded. `snapshot` and `report` are stored in the same transaction as the audit row.
-
-    `site` is empty for what concerns the daemon as a whole. `detail` holds JSON's types without floats.
-    """
-
-    at: datetime
-    site: str
-    actor: str
-    event: str
-    before: str
-    after: str
-    request_id: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    snapshot: Snapshot | None = None
-    report: BindReport | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
-    """One link of the audit chain as it is stored and exported."""
-
-    seq: int
-    at: str
-    site: str
-    actor: str
-    event: str
-    before: str
-    after: str
-    request_id: str | None
-    detail: Mapping[str, Any]
-    previous_hash: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainReport:
-    """What a verification of the audit chain found; `broken_at` is the first bad sequence number."""
-
-    intact: bool
-    records: int
-    first: int
-    last: int
-    head: str
-    broken_at: int | None = None
-    reason: str = ""
 
 
 class Journal(Protocol):

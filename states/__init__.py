@@ -3,15 +3,26 @@
 from states.backoff import delay_before
 from states.diagram import mermaid
 from states.effects import Effect
-from states.events import EVENTS, Change, Event, Impact, detail_of
+from states.events import DAEMON, EVENTS, Change, Event, Impact, detail_of
 from states.faults import Fault, fault_named
 from states.health import Problem, is_ready, problems
 from states.lifecycle import Ignored, Lifecycle, Moved, Refusal, Refused, Step
 from states.memory import recall, remember
-from states.state import BindStep, HeldBinding, OpenBind, Retry, Snapshot, State, Terms, Trouble, first_snapshot
+from states.state import (
+    BindStep,
+    HeldBinding,
+    OpenBind,
+    Retry,
+    Snapshot,
+    State,
+    Terms,
+    Trouble,
+    first_snapshot,
+)
 from states.table import TABLE, Row
 
 __all__ = [
+    "DAEMON",
     "EVENTS",
     "TABLE",
     "BindStep",

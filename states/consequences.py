@@ -28,6 +28,7 @@ from states.events import (
     BindSucceeded,
     ConfigAccepted,
     Event,
+    Impact,
     KeysRevoked,
     OrphanFound,
     Restarted,
@@ -38,7 +39,7 @@ from states.events import (
     VerificationRefused,
 )
 from states.faults import Fault
-from states.state import HeldBinding, Snapshot, State
+from states.state import HeldBinding, Refusals, Snapshot, State
 from states.succession import terms_of
 
 REFUSAL_GAP = timedelta(seconds=30)
@@ -54,7 +55,7 @@ def consequences(before: Snapshot, after: Snapshot, event: Event, *, at: datetim
     return (
         *_endings(before, after),
         *_beginnings(before, after, event),
-        *_care(after, event, at=at),
+        *_care(before, after, event, at=at),
         *_revocations(before, after, event, at=at),
     )
 
@@ -92,50 +93,68 @@ def _beginnings(before: Snapshot, after: Snapshot, event: Event) -> tuple[Effect
 
 
 def _may_bind_now(before: Snapshot, after: Snapshot, event: ConfigAccepted) -> bool:
-    if not after.automatic_binding_applies or after.state is not State.CONFIGURED:
+    if not after.automatic_binding_applies:
         return False
-    return event.at_start or before.state is not after.state or before.terms != after.terms
+    if after.state is not State.CONFIGURED:
+        return event.at_start and after.owes_a_sign_in
+    changed = before.state is not after.state or before.terms != after.terms
+    return event.at_start or event.impact is Impact.REBIND or changed
 
 
 def _why(after: Snapshot, event: ConfigAccepted) -> str:
-    return "recovery: a restart interrupted the bind" if after.interrupted else event.reason
+    if after.state is State.FAILED:
+        return f"binding lost: {after.reason}"
+    if after.interrupted and event.impact is not Impact.REBIND:
+        return "recovery: a restart interrupted the bind"
+    return event.reason
 
 
-def _care(after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
+def _care(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
+    """What the held binding needs next: a check, a refresh or its end."""
     binding = after.binding
     if binding is None:
         return ()
-    terms = terms_of(after)
     match event:
         case Restarted() if after.unbinding:
             return (Unbind(bind_id=binding.bind_id, local_only=after.unbinding == "local"),)
-        case Restarted():
-            return (_verify(binding, at + RESTART_GRACE),)
-        case ConfigAccepted(at_start=True):
-            return ()  # the restart has planned a check already
-        case BindSucceeded() | BindingRefreshed() | ConfigAccepted():
-            return (_verify(binding, _next_check(binding, every=terms.verify_every, at=at)),)
-        case BindingVerified():
-            plan = _verify(binding, _next_check(binding, every=terms.verify_every, at=at))
-            return (plan, *_refresh_ahead(after, binding, at=at))
-        case VerificationRefused():
-            return _after_refusal(after, binding, at=at)
-        case VerificationMissed():
-            wait = max(event.retry_after or 0, min(terms.verify_every, terms.retry_ceiling))
-            return (_verify(binding, at + timedelta(seconds=wait)),)
         case UnbindRequested():
             return (Unbind(bind_id=binding.bind_id, local_only=event.local_only),)
+        case VerificationRefused() if after.refusals is not None:
+            return _after_refusal(after, binding, after.refusals, at=at)
+    due_at = _next_check(after, binding, event, at=at)
+    plan = () if due_at is None else (_verify(binding, due_at),)
+    # A refresh that was refused a moment ago waits for the next check: it is a sign-in.
+    if isinstance(event, BindingVerified) and before.refusals is None:
+        return (*plan, *_refresh_ahead(after, binding, at=at))
+    return plan
+
+
+def _next_check(after: Snapshot, binding: HeldBinding, event: Event, *, at: datetime) -> datetime | None:
+    terms = terms_of(after)
+    match event:
+        case Restarted():
+            return at + RESTART_GRACE
+        case ConfigAccepted() if not event.at_start:  # at a start, the restart has planned a check already
+            # From the last check on, or a file that is saved often would put the check off for ever.
+            return max(at, _routine_check(binding, every=terms.verify_every, last=binding.verified_at))
+        case BindSucceeded() if event.binding.bind_id != binding.bind_id:
+            return None  # a late success: nothing changes for the keys that are held
+        case BindSucceeded() | BindingVerified() | BindingRefreshed():
+            return _routine_check(binding, every=terms.verify_every, last=at)
+        case VerificationMissed():
+            soon = min(terms.verify_every, terms.retry_ceiling)
+            return at + timedelta(seconds=max(event.retry_after or 0, soon))
         case _:
-            return ()
+            return None
 
 
 def _verify(binding: HeldBinding, due_at: datetime) -> ScheduleVerification:
     return ScheduleVerification(bind_id=binding.bind_id, due_at=due_at)
 
 
-def _next_check(binding: HeldBinding, *, every: int, at: datetime) -> datetime:
-    due = at + timedelta(seconds=every)
-    if binding.expires_at is not None and at < binding.expires_at < due:
+def _routine_check(binding: HeldBinding, *, every: int, last: datetime) -> datetime:
+    due = last + timedelta(seconds=every)
+    if binding.expires_at is not None and last < binding.expires_at < due:
         return binding.expires_at
     return due
 
@@ -147,13 +166,12 @@ def _refresh_ahead(after: Snapshot, binding: HeldBinding, *, at: datetime) -> tu
     return (RefreshKeys(bind_id=binding.bind_id),) if binding.expires_at - at <= ahead else ()
 
 
-def _after_refusal(after: Snapshot, binding: HeldBinding, *, at: datetime) -> tuple[Effect, ...]:
-    refusals = after.refusals
-    if refusals is None:  # succession has just set it; mypy cannot know
-        return ()
+def _after_refusal(after: Snapshot, binding: HeldBinding, refusals: Refusals, *, at: datetime) -> tuple[Effect, ...]:
     terms = terms_of(after)
     spread = REFUSAL_GAP * (terms.lost_after - 1)
-    if refusals.count >= terms.lost_after and at - refusals.since >= spread:
+    many = refusals.count >= terms.lost_after and at - refusals.since >= spread
+    # While an operator's unbind is under way, refused keys are its success and no loss.
+    if many and not after.unbinding:
         return (DeclareLost(bind_id=binding.bind_id, fault=refusals.fault, detail=refusals.detail),)
     again = _verify(binding, at + REFUSAL_GAP)
     if refusals.fault is Fault.BINDING_EXPIRED and after.has_usable_credentials:

@@ -7,7 +7,7 @@ from states.table import TABLE
 
 
 def mermaid() -> str:
-    """A `stateDiagram-v2` with one arrow per pair of different states; events that keep the state are left out."""
+    """A `stateDiagram-v2` with one arrow per pair of different states; what keeps the state is left out."""
     lines = ["stateDiagram-v2", f"    [*] --> {State.UNCONFIGURED.value}"]
     lines += [
         f"    {source.value} --> {target.value}: {', '.join(triggers)}"

@@ -1,6 +1,7 @@
-"""What must be done, as orders in the imperative. The performer carries them out after the journal has the step.
+"""What must be done, as orders in the imperative.
 
-Every effect is safe to repeat: a crash between the record and the act may repeat it.
+The performer carries them out after the journal has the step. Every effect is safe
+to repeat: a crash between the record and the act may repeat it.
 """
 
 from __future__ import annotations

@@ -143,7 +143,7 @@ class BindingRefreshed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerificationRefused(Event):
-    """The service refused the held keys, or to refresh them (then `credentials` may name a refused sign-in)."""
+    """The service refused the held keys, or to refresh them; `credentials` then names a refused sign-in."""
 
     trigger: ClassVar[str] = "verification_refused"
     bind_id: str

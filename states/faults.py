@@ -10,13 +10,13 @@ from enum import Enum
 
 
 class Fault(Enum):
-    """`code` is stable and is used in metrics, problems and the API; `remedy` is said to the administrator."""
+    """`code` is stable: metrics, problems and the API use it; `remedy` is said to the administrator."""
 
     # The network between this server and the service.
     NAME_NOT_RESOLVED = (
         "name-not-resolved",
         True,
-        "Check the DNS servers of this host and that the service's name is spelled right ([binding] service_url).",
+        ("Check the DNS servers of this host and that the service's name is spelled right ([binding] service_url)."),
     )
     UNREACHABLE = (
         "unreachable",
@@ -31,7 +31,7 @@ class Fault(Enum):
     TIMED_OUT = (
         "timed-out",
         True,
-        "The service or something on the way did not answer in time. Check the network path; it is tried again.",
+        ("The service or something on the way did not answer in time. Check the network path; it is tried again."),
     )
     TLS_FAILED = (
         "tls-failed",
@@ -41,7 +41,10 @@ class Fault(Enum):
     CERTIFICATE_UNTRUSTED = (
         "certificate-untrusted",
         False,
-        "Find out who issued the certificate. If a TLS-inspecting firewall did, put its CA into [connection] ca_file.",
+        (
+            "Find out who issued the certificate. If a TLS-inspecting firewall did, put its CA into "
+            "[connection] ca_file."
+        ),
     )
     PROXY_NAME_NOT_RESOLVED = (
         "proxy-name-not-resolved",
@@ -56,7 +59,7 @@ class Fault(Enum):
     PROXY_AUTHENTICATION = (
         "proxy-authentication",
         False,
-        "Correct [connection] proxy_username and proxy_password; write the name in the form that the proxy expects.",
+        ("Correct [connection] proxy_username and proxy_password; write the name in the form that the proxy expects."),
     )
     PROXY_REFUSED = (
         "proxy-refused",
@@ -82,7 +85,7 @@ class Fault(Enum):
     ANSWER_TOO_LARGE = (
         "answer-too-large",
         True,
-        "The answer was far larger than any answer of the service: look for something that answers instead of it.",
+        ("The answer was far larger than any answer of the service: look for something that answers instead of it."),
     )
     CLOCK_SKEWED = (
         "clock-skewed",
@@ -92,7 +95,7 @@ class Fault(Enum):
     SERVICE_ADDRESS_UNTRUSTED = (
         "service-address-untrusted",
         False,
-        "Discovery named a host outside [binding] trusted_suffixes. Do not add it before you know whose it is.",
+        ("Discovery named a host outside [binding] trusted_suffixes. Do not add it before you know whose it is."),
     )
     REQUEST_REFUSED = (
         "request-refused",
@@ -108,7 +111,7 @@ class Fault(Enum):
     WRONG_REGION = (
         "wrong-region",
         False,
-        "The account is hosted in another region: remove [binding] service_url, or name the right host there.",
+        ("The account is hosted in another region: remove [binding] service_url, or name the right host there."),
     )
     AUTHENTICATION_TYPE_REFUSED = (
         "authentication-type-refused",
@@ -118,7 +121,7 @@ class Fault(Enum):
     CREDENTIALS_REFUSED = (
         "credentials-refused",
         False,
-        "Check the e-mail address, the password and [binding] authentication_type, correct them, then rebind.",
+        ("Check the e-mail address, the password and [binding] authentication_type, correct them, then rebind."),
     )
     ACCOUNT_LOCKED = (
         "account-locked",
@@ -143,14 +146,18 @@ class Fault(Enum):
     PERMISSION_MISSING = (
         "permission-missing",
         False,
-        'Give this user the role "Synchronization Engine Administrator", or the application a role that may '
-        "read the account, then rebind.",
+        (
+            'Give this user the role "Synchronization Engine Administrator", or the application a role that '
+            "may read the account, then rebind."
+        ),
     )
     BINDING_EXPIRED = (
         "binding-expired",
         False,
-        "Rebind. To stay bound, configure the password by reference or use an authentication profile that "
-        "never expires.",
+        (
+            "Rebind. To stay bound, configure the password by reference or use an authentication profile "
+            "that never expires."
+        ),
     )
     KEYS_REFUSED = (
         "keys-refused",
@@ -166,7 +173,7 @@ class Fault(Enum):
     SECRET_UNREADABLE = (
         "secret-unreadable",
         True,
-        "Make the secret that the detail names readable for the daemon's user; it is read again at every attempt.",
+        ("Make the secret that the detail names readable for the daemon's user; it is read again at every attempt."),
     )
     KEYS_NOT_STORED = (
         "keys-not-stored",
@@ -176,7 +183,7 @@ class Fault(Enum):
     UNEXPECTED = (
         "unexpected",
         False,
-        "This is a defect in sitebind. The log holds the traceback under the request id: report it, then rebind.",
+        ("This is a defect in sitebind. The log holds the traceback under the request id: report it, then rebind."),
     )
 
     code: str

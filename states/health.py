@@ -18,7 +18,6 @@ Severity = Literal["error", "warning", "info"]
 
 SLOW_BIND = timedelta(minutes=2)
 EXPIRY_WARNING = timedelta(days=14)
-EXPIRY_URGENT = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +79,11 @@ def _mend(now: Snapshot) -> str:
 
 def _binding_attempts(now: Snapshot, *, at: datetime) -> Iterator[Problem]:
     if now.trouble is not None and now.state in (State.FAILED, State.BINDING):
+        kept = " The earlier binding is still held and in use." if now.binding is not None else ""
         yield Problem(
             code=now.trouble.fault.code,
             severity="warning" if now.binding is not None else "error",
-            text=_failure_text(now),
+            text=f"{now.trouble.detail}.{kept}".replace("..", "."),
             remedy=now.trouble.fault.remedy,
             since=now.trouble.since,
         )
@@ -95,21 +95,17 @@ def _binding_attempts(now: Snapshot, *, at: datetime) -> Iterator[Problem]:
             remedy="Read the bind's steps to see which one waits.",
             since=now.open.started_at,
         )
-    if now.state is State.CONFIGURED:
+    if now.state is State.CONFIGURED and now.unbind_trouble is None:  # else `unbind-failed` says why
         yield _waiting(now)
 
 
-def _failure_text(now: Snapshot) -> str:
-    if now.trouble is None:
-        return ""
-    kept = " The earlier binding is still held and in use." if now.binding is not None else ""
-    return f"{now.trouble.detail}.{kept}".replace("..", ".")
+_NO_WORRY = frozenset({"bind-pending", "unbind-pending", "unbound-by-operator"})
 
 
 def _waiting(now: Snapshot) -> Problem:
     """Why a configured site does not bind, or that it is about to."""
     code, text, remedy = _why_not_bound(now)
-    severity: Severity = "info" if code in ("bind-pending", "unbound-by-operator") else "warning"
+    severity: Severity = "info" if code in _NO_WORRY else "warning"
     return Problem(code=code, severity=severity, text=text, remedy=remedy, since=now.since)
 
 
@@ -117,6 +113,8 @@ def _why_not_bound(now: Snapshot) -> tuple[str, str, str]:
     ask = "Ask for a bind: sitebind rebind, or POST /rebind."
     if now.automatic_binding_applies:
         return "bind-pending", "A bind starts in this site's slot.", "No action."
+    if now.unbinding:
+        return "unbind-pending", "An unbind is under way.", "No action while the service is asked."
     if now.unbound_by_operator:
         return "unbound-by-operator", "The site was unbound by an operator and does not bind by itself.", ask
     if now.interrupted:
@@ -135,7 +133,7 @@ def _why_not_bound(now: Snapshot) -> tuple[str, str, str]:
 def _held_binding(now: Snapshot, *, at: datetime) -> Iterator[Problem]:
     if now.binding is not None:
         yield from _trust(now, now.binding)
-        yield from _expiry(now.binding, at=at)
+        yield from _expiry(now, now.binding, at=at)
     for warning in now.bind_warnings:
         yield Problem(
             code="bind-warning",
@@ -174,25 +172,26 @@ def _trust(now: Snapshot, binding: HeldBinding) -> Iterator[Problem]:
         )
 
 
-def _expiry(binding: HeldBinding, *, at: datetime) -> Iterator[Problem]:
+_REFRESHED_SOON = "It is refreshed with the configured sign-in when the service is reached; else rebind."
+_REFRESH_NEEDS_A_SIGN_IN = (
+    "Configure the password by reference so that it can be refreshed, or give the user an "
+    "authentication profile whose cache never expires, then rebind."
+)
+
+
+def _expiry(now: Snapshot, binding: HeldBinding, *, at: datetime) -> Iterator[Problem]:
+    """An expiry worries as long as nothing refreshes the keys ahead of it: that needs the sign-in."""
     if binding.expires_at is None:
         return
     left = binding.expires_at - at
-    # A lifetime that is short by design (half a day is usual) would warn for its whole life.
-    lifetime = binding.expires_at - binding.verified_at
-    if left <= timedelta(0):
-        severity: Severity = "error"
-    elif left <= EXPIRY_URGENT < lifetime or left <= EXPIRY_WARNING < lifetime:
-        severity = "warning"
-    else:
+    expired = left <= timedelta(0)
+    if not expired and (left > EXPIRY_WARNING or now.has_usable_credentials):
         return
-    verb = "expired" if left <= timedelta(0) else "expires"
     yield Problem(
         code="binding-expires",
-        severity=severity,
-        text=f"The binding {verb} at {binding.expires_at:%Y-%m-%d %H:%M} UTC.",
-        remedy="Configure the password by reference so that it can be refreshed, or give the user an "
-        "authentication profile whose cache never expires, then rebind.",
+        severity="error" if expired else "warning",
+        text=f"The binding {'expired' if expired else 'expires'} at {binding.expires_at:%Y-%m-%d %H:%M} UTC.",
+        remedy=_REFRESHED_SOON if now.has_usable_credentials else _REFRESH_NEEDS_A_SIGN_IN,
         since=binding.verified_at,
     )
 

@@ -15,7 +15,7 @@ from transitions import Machine
 
 from states.consequences import consequences
 from states.effects import Effect
-from states.events import BindRequested, Event, UnbindRequested
+from states.events import DAEMON, BindRequested, Event, UnbindRequested
 from states.state import Snapshot, State
 from states.succession import forget_late, succeed
 from states.table import TABLE
@@ -96,7 +96,7 @@ class Lifecycle:
         self._machine = _machine()
 
     def apply(self, snapshot: Snapshot, event: Event, *, at: datetime, chance: float) -> Step:
-        """Decide what `event` means for `snapshot` at the moment `at`; `chance` in [0, 1) feeds the jitter."""
+        """Decide what `event` means for `snapshot` at the moment `at`; `chance` in [0, 1) is for jitter."""
         state = self._target(snapshot, event)
         if state is None:
             return _unanswered(snapshot, event, at=at)
@@ -113,12 +113,18 @@ class Lifecycle:
 
 
 def _unanswered(snapshot: Snapshot, event: Event, *, at: datetime) -> Moved | Ignored | Refused:
-    if isinstance(event, BindRequested | UnbindRequested):
+    if isinstance(event, BindRequested | UnbindRequested) and not _is_stale_request(snapshot, event):
         refusal, reason = _refusal(snapshot, event)
         return Refused(before=snapshot, event=event, refusal=refusal, reason=reason)
     after = forget_late(snapshot, event, at=at)
     effects = consequences(snapshot, after, event, at=at) if after is not snapshot else ()
     return Ignored(before=snapshot, after=after, event=event, effects=effects, reason=_lateness(event))
+
+
+def _is_stale_request(snapshot: Snapshot, event: Event) -> bool:
+    """The daemon's own request waited for its slot and lost its reason: there is nobody to refuse."""
+    own = isinstance(event, BindRequested) and event.actor == DAEMON
+    return own and snapshot.state not in (State.UNCONFIGURED, State.BINDING)
 
 
 def _refusal(snapshot: Snapshot, event: Event) -> tuple[Refusal, str]:

@@ -32,7 +32,7 @@ StepStatus = Literal["passed", "failed", "skipped", "warning"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindStep:
-    """One line of a bind report. `seconds` is how long it took; `remedy` is empty where nothing is to be done."""
+    """One line of a bind report. `seconds` is how long it took; an empty `remedy`: nothing is to be done."""
 
     step: str
     status: StepStatus
@@ -72,7 +72,7 @@ class OpenBind:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """The attempt that the timer will start, and when; `one_time` when it needs the one-time sign-in again."""
+    """The attempt that the timer will start, and when; `one_time` if it needs the one-time sign-in again."""
 
     attempt: int
     due_at: datetime
@@ -115,7 +115,10 @@ class Refusals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """One site, whole. `attempt` counts every attempt ever made and never goes back; `failures` those in a row."""
+    """One site, whole.
+
+    `attempt` counts every attempt ever made and never goes back; `failures` those that failed in a row.
+    """
 
     site: str
     site_code: str
@@ -151,7 +154,13 @@ class Snapshot:
             and self.terms.automatic
             and self.has_usable_credentials
             and not self.unbound_by_operator
+            and not self.unbinding
         )
+
+    @property
+    def owes_a_sign_in(self) -> bool:
+        """Whether the binding was lost and the one automatic sign-in that follows was not tried yet."""
+        return self.state is State.FAILED and self.failures == 0
 
     @property
     def has_usable_credentials(self) -> bool:
@@ -174,6 +183,4 @@ class Snapshot:
 
 def first_snapshot(site: str, *, site_code: str, at: datetime) -> Snapshot:
     """A site that was never seen before."""
-    return Snapshot(
-        site=site, site_code=site_code, state=State.UNCONFIGURED, since=at, reason="never configured"
-    )
+    return Snapshot(site=site, site_code=site_code, state=State.UNCONFIGURED, since=at, reason="never configured")

@@ -30,7 +30,7 @@ from states.events import (
     VerificationMissed,
     VerificationRefused,
 )
-from states.state import OpenBind, Refusals, Retry, Snapshot, State, Terms, Trouble
+from states.state import HeldBinding, OpenBind, Refusals, Retry, Snapshot, State, Terms, Trouble, Unbinding
 
 DEFAULT_TERMS = Terms(fingerprint="", credentials=None, automatic=False)
 """Intervals to go by while no configuration is in force."""
@@ -50,6 +50,8 @@ def succeed(before: Snapshot, state: State, event: Event, *, at: datetime, chanc
         after = replace(after, retry=None)
     if state is not State.BINDING:
         after = replace(after, open=None)
+    if state is State.BOUND:
+        after = replace(after, failures=0, trouble=None, interrupted=False)
     return replace(after, state=state, since=at, reason=_reason(before, event))
 
 
@@ -70,7 +72,7 @@ def _data(before: Snapshot, event: Event, *, at: datetime, chance: float) -> Sna
         case ConfigRejected():
             return replace(before, findings=event.findings, findings_since=at)
         case ConfigWithdrawn():
-            return replace(before, terms=None, findings=event.findings, findings_since=at, warnings=())
+            return _withdrawn(before, event, at=at)
         case BindRequested():
             return before if before.open else _opened(before, event, reason=event.reason, at=at)
         case RetryDue():
@@ -79,8 +81,8 @@ def _data(before: Snapshot, event: Event, *, at: datetime, chance: float) -> Sna
             return _bound(before, event, at=at)
         case BindFailed():
             return _failed(before, event, at=at, chance=chance)
-        case BindingVerified() | BindingRefreshed():
-            return _verified(before, event, at=at)
+        case BindingVerified() | BindingRefreshed() if before.binding is not None:
+            return _verified(before, before.binding, event, at=at)
         case VerificationRefused():
             return _refused(before, event, at=at)
         case VerificationMissed():
@@ -89,7 +91,8 @@ def _data(before: Snapshot, event: Event, *, at: datetime, chance: float) -> Sna
         case BindingLost():
             return _lost(before, event, at=at)
         case UnbindRequested():
-            return replace(before, unbinding="local" if event.local_only else "remote", unbind_trouble=None, retry=None, open=None)
+            way: Unbinding = "local" if event.local_only else "remote"
+            return replace(before, unbinding=way, unbind_trouble=None, retry=None, open=None)
         case UnbindFinished():
             return _unbound(before)
         case UnbindFailed():
@@ -114,6 +117,17 @@ def _accepted(before: Snapshot, event: ConfigAccepted) -> Snapshot:
     )
 
 
+def _withdrawn(before: Snapshot, event: ConfigWithdrawn, *, at: datetime) -> Snapshot:
+    return replace(
+        before,
+        terms=None,
+        reason=event.reason,
+        findings=event.findings,
+        findings_since=at if event.findings else None,
+        warnings=(),
+    )
+
+
 def _opened(before: Snapshot, event: Event, *, reason: str, at: datetime) -> Snapshot:
     attempt = before.attempt + 1
     opened = OpenBind(
@@ -124,7 +138,7 @@ def _opened(before: Snapshot, event: Event, *, reason: str, at: datetime) -> Sna
         one_time=_one_time(before, event),
         started_at=at,
     )
-    return replace(before, attempt=attempt, open=opened, retry=None, interrupted=False)
+    return replace(before, attempt=attempt, open=opened, retry=None, interrupted=False, unbound_by_operator=False)
 
 
 def _one_time(before: Snapshot, event: Event) -> bool:
@@ -137,15 +151,15 @@ def _bound(before: Snapshot, event: BindSucceeded, *, at: datetime) -> Snapshot:
     after = before
     if before.binding is not None:
         after = _revoke_later(before, before.binding.bind_id, at=at)
+    # A one-time sign-in that worked says nothing about the configured one.
+    one_time = before.open is not None and before.open.one_time
     return replace(
         after,
         binding=event.binding,
-        failures=0,
-        trouble=None,
         refusals=None,
         missed=None,
-        refused_credentials=None,
-        unbound_by_operator=False,
+        refused_credentials=before.refused_credentials if one_time else None,
+        unbinding="",
         unbind_trouble=None,
         bind_warnings=event.warnings,
     )
@@ -153,37 +167,42 @@ def _bound(before: Snapshot, event: BindSucceeded, *, at: datetime) -> Snapshot:
 
 def _failed(before: Snapshot, event: BindFailed, *, at: datetime, chance: float) -> Snapshot:
     failures = before.failures + 1
-    same = before.trouble is not None and before.trouble.fault is event.fault
-    since = before.trouble.since if same and before.trouble else at
-    refused = event.credentials if event.fault.refuses_credentials else None
+    trouble = before.trouble
+    since = trouble.since if trouble is not None and trouble.fault is event.fault else at
     return replace(
         before,
         failures=failures,
         trouble=Trouble(fault=event.fault, detail=event.detail, since=since),
-        refused_credentials=refused or before.refused_credentials,
+        refused_credentials=_refused_credentials(before, event),
         retry=_retry(before, event, failures=failures, at=at, chance=chance),
     )
 
 
-def _retry(
-    before: Snapshot, event: BindFailed, *, failures: int, at: datetime, chance: float
-) -> Retry | None:
+def _refused_credentials(before: Snapshot, event: BindFailed) -> str | None:
+    """The sign-in not to be tried again. A refused one-time sign-in does not excuse the configured one."""
+    if event.credentials is None or not event.fault.refuses_credentials:
+        return before.refused_credentials
+    one_time = before.open is not None and before.open.one_time
+    if one_time and before.terms is not None and before.terms.credentials != event.credentials:
+        return before.refused_credentials
+    return event.credentials
+
+
+def _retry(before: Snapshot, event: BindFailed, *, failures: int, at: datetime, chance: float) -> Retry | None:
     if not event.fault.heals_by_itself:
         return None
     terms = terms_of(before)
-    wait = delay_before(
-        failures, chance=chance, first=terms.retry_first, ceiling=terms.retry_ceiling
-    ) + float(event.retry_after or 0)
+    wait = delay_before(failures, chance=chance, first=terms.retry_first, ceiling=terms.retry_ceiling) + float(
+        event.retry_after or 0
+    )
     one_time = before.open is not None and before.open.one_time
     return Retry(attempt=before.attempt + 1, due_at=at + timedelta(seconds=wait), one_time=one_time)
 
 
-def _verified(before: Snapshot, event: BindingVerified | BindingRefreshed, *, at: datetime) -> Snapshot:
-    if before.binding is None:  # the guard has seen to it; mypy has not
-        return before
-    binding = replace(
-        before.binding, verified_at=at, expires_at=event.expires_at or before.binding.expires_at
-    )
+def _verified(
+    before: Snapshot, held: HeldBinding, event: BindingVerified | BindingRefreshed, *, at: datetime
+) -> Snapshot:
+    binding = replace(held, verified_at=at, expires_at=event.expires_at or held.expires_at)
     return replace(before, binding=binding, refusals=None, missed=None)
 
 
@@ -196,20 +215,33 @@ def _refused(before: Snapshot, event: VerificationRefused, *, at: datetime) -> S
         since=earlier.since if earlier else at,
     )
     refused = event.credentials if event.fault.refuses_credentials else None
+    # A retry would try the refused sign-in again; one with a one-time sign-in would not.
+    pointless = refused is not None and before.retry is not None and not before.retry.one_time
     return replace(
         before,
         refusals=refusals,
         missed=None,
         refused_credentials=refused or before.refused_credentials,
+        retry=None if pointless else before.retry,
     )
 
 
 def _lost(before: Snapshot, event: BindingLost, *, at: datetime) -> Snapshot:
     after = _revoke_later(before, event.bind_id, at=at)
-    trouble = Trouble(fault=event.fault, detail=event.detail, since=at)
-    return replace(
-        after, binding=None, refusals=None, missed=None, unbinding="", trouble=trouble, bind_warnings=()
+    after = replace(
+        after,
+        binding=None,
+        refusals=None,
+        missed=None,
+        unbinding="",
+        unbind_trouble=None,
+        # Already gone at the service: the unbind that was under way has what it wanted.
+        unbound_by_operator=before.unbound_by_operator or before.unbinding != "",
+        bind_warnings=(),
     )
+    if before.state is not State.BOUND:  # what keeps the site from signing in is still the trouble to tell
+        return after
+    return replace(after, failures=0, trouble=Trouble(fault=event.fault, detail=event.detail, since=at))
 
 
 def _unbound(before: Snapshot) -> Snapshot:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from states.events import (
+    DAEMON,
     BindFailed,
     BindingLost,
     BindingRefreshed,
@@ -50,16 +51,22 @@ def held_binding_matches(now: Snapshot, event: Event) -> bool:
 
 def is_current_attempt(now: Snapshot, event: Event) -> bool:
     """The result belongs to the attempt that is open."""
-    return (
-        isinstance(event, BindSucceeded | BindFailed)
-        and now.open is not None
-        and now.open.attempt == event.attempt
-    )
+    return isinstance(event, BindSucceeded | BindFailed) and now.open is not None and now.open.attempt == event.attempt
 
 
 def is_expected_retry(now: Snapshot, event: Event) -> bool:
     """The timer is the one that was set last."""
     return isinstance(event, RetryDue) and now.retry is not None and now.retry.attempt == event.attempt
+
+
+def is_wanted(now: Snapshot, event: Event) -> bool:
+    """Somebody asks; or the daemon asks by itself and has a reason to, also after the wait for its slot."""
+    if not isinstance(event, BindRequested):
+        return False
+    if event.actor != DAEMON:
+        return True
+    has_reason = now.state is State.CONFIGURED or now.owes_a_sign_in
+    return has_reason and now.automatic_binding_applies
 
 
 def may_join(_now: Snapshot, event: Event) -> bool:
@@ -87,8 +94,10 @@ def is_about_the_held_binding(now: Snapshot, event: Event) -> bool:
 
 
 def is_not_held(now: Snapshot, event: Event) -> bool:
-    """The keys are not those in use, so they may be revoked."""
-    return isinstance(event, OrphanFound) and not now.holds(event.bind_id)
+    """The keys are neither in use nor those that the open attempt is proving, so they may be revoked."""
+    if not isinstance(event, OrphanFound) or now.holds(event.bind_id):
+        return False
+    return now.open is None or now.open.bind_id != event.bind_id
 
 
 def revocation_is_pending(now: Snapshot, event: Event) -> bool:
@@ -123,7 +132,7 @@ TABLE: tuple[Row, ...] = (
     *(Row("config_accepted", state, state) for state in _CONFIGURED_ONCE),
     *_in_place("config_rejected"),
     *(Row("config_withdrawn", state, State.UNCONFIGURED) for state in State),
-    *(Row("bind_requested", state, State.BINDING) for state in _BINDABLE),
+    *(Row("bind_requested", state, State.BINDING, is_wanted) for state in _BINDABLE),
     Row("bind_requested", State.BINDING, State.BINDING, may_join),
     Row("bind_succeeded", State.BINDING, State.BOUND, is_current_attempt),
     Row("bind_failed", State.BINDING, State.FAILED, is_current_attempt),

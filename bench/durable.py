@@ -1,0 +1,228 @@
+"""Durable steps per second, at equal durability (WAL, synchronous=FULL) and for the same work.
+
+Each step is one audit record with its hash and its site's snapshot. The limit is raw `sqlite3` in a plain loop
+that commits batches of the same size; what one would write first is aiosqlite with execute, execute and commit
+per event. All sides use our schema with its index and triggers, the same pragmas and the same steps. Last, the
+audit chain is verified against a bare scan that hashes what it reads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from bench.table import Row, against
+from daemon.ports import JournalEntry
+from daemon.store.audit import verify_file
+from daemon.store.journal import SqliteJournal
+from daemon.store.schema import migrate
+from states import HeldBinding, Snapshot, State, Terms, remember
+
+SECONDS = 0.3
+PRODUCERS = {1: ">= 0.60", 16: "", 256: ">= 0.60", 4096: ">= 0.80"}
+RECORDS = 50_000
+
+NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
+PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON")
+AUDIT = "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+SNAPSHOT = """INSERT INTO snapshots VALUES (?, ?, ?)
+ON CONFLICT (site) DO UPDATE SET document = excluded.document, seq = excluded.seq"""
+
+Measure = Callable[[], float]
+
+
+def rows() -> list[Row]:
+    """The table's rows for durable steps and for verifying."""
+    found = []
+    with tempfile.TemporaryDirectory(prefix="sitebind-bench-") as folder:
+        for number, goal in PRODUCERS.items():
+            place = Path(folder) / str(number)
+            place.mkdir()
+            with asyncio.Runner() as runner, _journal(runner, place, number) as ours:
+                with _raw(place, number) as raw:
+                    found.append(against(f"durable steps, {number} producers : raw sqlite3", ours, raw, goal=goal))
+                with _naive(runner, place, number) as naive:
+                    found.append(against(f"durable steps, {number} producers : commit per event", ours, naive))
+        found.append(_verifying(Path(folder) / "verify.db"))
+    return found
+
+
+# --- the steps --------------------------------------------------------------------------------------
+
+
+def _entry(number: int) -> JournalEntry:
+    site = f"site-{number:04}"
+    terms = Terms(fingerprint="f" * 64, credentials="c" * 64, automatic=True)
+    held = HeldBinding(
+        bind_id="b" * 16, method="cloud", account_code="C1A1", company="Example Ltd", region="eu",
+        fingerprint="f" * 64, bound_at=NOW, verified_at=NOW, expires_at=None,
+    )  # fmt: skip
+    snapshot = Snapshot(
+        site=site, site_code="S" * 12, state=State.BOUND, since=NOW, reason="the keys were proven",
+        attempt=3, terms=terms, binding=held,
+    )  # fmt: skip
+    return JournalEntry(
+        at=NOW, site=site, actor="http:127.0.0.1", event="bind_requested", before="bound", after="binding",
+        request_id="0123456789abcdef", detail={"attempt": 3, "reason": "asked for"}, snapshot=snapshot,
+    )  # fmt: skip
+
+
+def _by_hand(entry: JournalEntry, seq: int, previous: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """The rows of a step as one writes them without a library of ours."""
+    record = {
+        "seq": seq, "at": entry.at.isoformat(), "site": entry.site, "actor": entry.actor, "event": entry.event,
+        "before": entry.before, "after": entry.after, "request_id": entry.request_id, "detail": entry.detail,
+        "previous_hash": previous,
+    }  # fmt: skip
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = sha256(f"{previous}\n{text}".encode()).hexdigest()
+    record["detail"] = json.dumps(entry.detail)
+    assert entry.snapshot is not None
+    return (*record.values(), digest), (entry.site, json.dumps(remember(entry.snapshot)), seq)
+
+
+# --- the sides --------------------------------------------------------------------------------------
+
+
+def _producers(runner: asyncio.Runner, entries: list[JournalEntry], append: Callable[..., Awaitable[Any]]) -> float:
+    """Everybody appends, waits, and appends again until the time is over; steps per second."""
+
+    async def producer(entry: JournalEntry, until: float) -> int:
+        count = 0
+        while time.perf_counter() < until:
+            await append(entry)
+            count += 1
+        return count
+
+    async def everybody() -> float:
+        begin = time.perf_counter()
+        counts = await asyncio.gather(*(producer(entry, begin + SECONDS) for entry in entries))
+        return sum(counts) / (time.perf_counter() - begin)
+
+    return runner.run(everybody())
+
+
+@contextmanager
+def _journal(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measure]:
+    journal = SqliteJournal(place / "ours.db")
+    runner.run(journal.open())
+    entries = [_entry(one) for one in range(number)]
+    yield lambda: _producers(runner, entries, journal.append)
+    runner.run(journal.close())
+
+
+@contextmanager
+def _raw(place: Path, number: int) -> Iterator[Measure]:
+    connection = sqlite3.connect(place / "raw.db", isolation_level=None)
+    _prepare(connection)
+    entries = [_entry(one) for one in range(number)]
+    end = (0, "0" * 64)
+
+    def measure() -> float:
+        nonlocal end
+        begin, first = time.perf_counter(), end[0]
+        while time.perf_counter() < begin + SECONDS:
+            end = _raw_batch(connection, entries, *end)
+        return (end[0] - first) / (time.perf_counter() - begin)
+
+    yield measure
+    connection.close()
+
+
+def _raw_batch(connection: sqlite3.Connection, entries: list[JournalEntry], seq: int, previous: str) -> tuple[int, str]:
+    records, snapshots = [], []
+    for entry in entries:
+        seq += 1
+        record, snapshot = _by_hand(entry, seq, previous)
+        previous = record[-1]
+        records.append(record)
+        snapshots.append(snapshot)
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(AUDIT, records)
+    connection.executemany(SNAPSHOT, snapshots)
+    connection.execute("COMMIT")
+    return seq, previous
+
+
+@contextmanager
+def _naive(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measure]:
+    path = place / "naive.db"
+    with sqlite3.connect(path, isolation_level=None) as first:
+        _prepare(first)
+    first.close()
+    connection = runner.run(_connected(path))
+    lock = asyncio.Lock()
+    end = (0, "0" * 64)
+
+    async def append(entry: JournalEntry) -> None:
+        nonlocal end
+        async with lock:
+            record, snapshot = _by_hand(entry, end[0] + 1, end[1])
+            await connection.execute(AUDIT, record)
+            await connection.execute(SNAPSHOT, snapshot)
+            await connection.commit()
+            end = (end[0] + 1, record[-1])
+
+    entries = [_entry(one) for one in range(number)]
+    yield lambda: _producers(runner, entries, append)
+    runner.run(connection.close())
+
+
+async def _connected(path: Path) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(path)
+    for pragma in PRAGMAS:
+        await connection.execute(f"PRAGMA {pragma}")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    for pragma in PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    migrate(connection)
+
+
+# --- verifying --------------------------------------------------------------------------------------
+
+
+def _verifying(path: Path) -> Row:
+    asyncio.run(_filled(path))
+
+    def ours() -> float:
+        begin = time.perf_counter()
+        report = verify_file(path)
+        assert report.intact, report.reason
+        return report.records / (time.perf_counter() - begin)
+
+    def bare() -> float:
+        begin, head, count = time.perf_counter(), "", 0
+        connection = sqlite3.connect(path)
+        for row in connection.execute("SELECT * FROM audit ORDER BY seq"):
+            seq, at, site, actor, event, before, after, request_id, detail, previous, _ = row
+            text = f"{head}|{seq}|{at}|{site}|{actor}|{event}|{before}|{after}|{request_id}|{detail}|{previous}"
+            head = sha256(text.encode()).hexdigest()
+            count += 1
+        connection.close()
+        return count / (time.perf_counter() - begin)
+
+    return against("audit verify, one core : bare scan and sha256", ours, bare, goal=">= 0.80")
+
+
+async def _filled(path: Path) -> None:
+    journal = SqliteJournal(path)
+    await journal.open()
+    entry = replace(_entry(0), snapshot=None)
+    for _ in range(RECORDS // 5_000):
+        await asyncio.gather(*(journal.append(entry) for _ in range(5_000)))
+    await journal.close()

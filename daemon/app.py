@@ -1,0 +1,296 @@
+"""The composition root: the only file that names concrete classes and puts them together.
+
+Called by `sitebind run` and `sitebind demo`, by the tests and by the benches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import daemon
+from daemon.config.ini import default_daemon, read_config
+from daemon.config.model import DaemonSettings, Reading
+from daemon.config.secrets import SecretUnreadable, resolve
+from daemon.config.watch import Watcher
+from daemon.engine.binding import Procedure
+from daemon.engine.care import Caretaker
+from daemon.engine.clock import SystemClock
+from daemon.engine.configuration import Configuration
+from daemon.engine.driver import Driver
+from daemon.engine.fingerprints import Fingerprints
+from daemon.engine.front import FrontDoor
+from daemon.engine.live import LiveBinds
+from daemon.engine.log import LogObserver, Narrator, Observers, configure_logging
+from daemon.engine.performer import Performer
+from daemon.engine.scheduler import Scheduler
+from daemon.engine.signin import OneTimeSignIns, Token
+from daemon.engine.supervisor import Supervisor
+from daemon.engine.tasks import Tasks
+from daemon.ports import Clock, JournalUnavailable
+from daemon.providers.clouds import MimecastClouds
+from daemon.providers.http import HttpClients
+from daemon.store.holder import DatabaseInUse
+from daemon.store.journal import SqliteJournal
+from daemon.store.schema import SchemaRefused
+from daemon.store.vault import SealedVault
+from daemon.web.server import UnsafeListener, WebServer
+from metrics import Exposition, Instruments, MetricsObserver, new_registry
+
+_log = logging.getLogger("sitebind")
+
+EXIT_WELL = 0
+EXIT_INTERNAL = 1
+EXIT_CANNOT_START = 2
+
+_SITE_CODE_BYTES = 6
+
+
+class CannotStart(Exception):
+    """The daemon cannot run with this configuration on this host. `str()` says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon:
+    """A composed daemon; `supervisor.run` runs it. The rest is for who watches it."""
+
+    supervisor: Supervisor
+    front: FrontDoor
+    driver: Driver
+    web: WebServer
+    journal: SqliteJournal
+    vault: SealedVault
+    configuration: Configuration
+
+
+class Telemetry:
+    """What is told to whom: metrics and log lines behind one observer. Made first, since all others report to it."""
+
+    def __init__(self) -> None:
+        registry = new_registry()
+        instruments = Instruments(registry, version=daemon.__version__)
+        self.observer = Observers(MetricsObserver(instruments), LogObserver())
+        self.exposition = Exposition(registry, instruments)
+
+
+def compose(
+    path: Path,
+    settings: DaemonSettings,
+    *,
+    telemetry: Telemetry,
+    journal: SqliteJournal,
+    vault: SealedVault,
+    token: Token,
+    clock: Clock,
+    chance: Callable[[], float],
+) -> Daemon:
+    """Put a daemon together over an open journal and vault. Nothing runs and nothing listens yet."""
+    observer = telemetry.observer
+    records, acts, live = Tasks(), Tasks(), LiveBinds()
+    scheduler, one_time = Scheduler(clock, pace=settings.pace), OneTimeSignIns(clock)
+    driver = Driver(journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live)
+    clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
+    clouds = MimecastClouds(clients, clock=clock)
+
+    async def daemon_changed(changed: DaemonSettings) -> None:
+        await _apply_daemon(changed, scheduler=scheduler, token=token)
+
+    configuration = Configuration(
+        path,
+        read=read_config,
+        daemon=settings,
+        driver=driver,
+        journal=journal,
+        fingerprints=Fingerprints(vault=vault, resolve=resolve),
+        observer=observer,
+        clock=clock,
+        new_site_code=lambda: secrets.token_hex(_SITE_CODE_BYTES),
+        daemon_changed=daemon_changed,
+    )
+    caretaker = Caretaker(
+        inbox=driver,
+        clouds=clouds,
+        vault=vault,
+        resolve=resolve,
+        clock=clock,
+        tasks=acts,
+        settings_of=configuration.sites.get,
+        snapshot_of=driver.snapshots.__getitem__,
+    )
+    driver.attach(
+        Performer(
+            inbox=driver,
+            procedure=Procedure(clouds=clouds, vault=vault, resolve=resolve, clock=clock),
+            caretaker=caretaker,
+            scheduler=scheduler,
+            tasks=acts,
+            live=live,
+            one_time=one_time,
+            observer=observer,
+            clock=clock,
+            settings_of=configuration.sites.get,
+            snapshot_of=driver.snapshots.__getitem__,
+        )
+    )
+    front = FrontDoor(
+        driver=driver,
+        configuration=configuration,
+        journal=journal,
+        live=live,
+        one_time=one_time,
+        scheduler=scheduler,
+        clock=clock,
+        token=lambda: token.value,
+        vault_problem=vault.problem,
+    )
+    web = WebServer(front, observer, exposition=telemetry.exposition, clock=clock)
+    supervisor = Supervisor(
+        driver=driver,
+        records=records,
+        acts=acts,
+        live=live,
+        scheduler=scheduler,
+        configuration=configuration,
+        journal=journal,
+        vault=vault,
+        clouds=clouds,
+        listener=web,
+        watching=Watcher(clock),
+        observer=observer,
+        clock=clock,
+        version=daemon.__version__,
+    )
+    return Daemon(
+        supervisor=supervisor,
+        front=front,
+        driver=driver,
+        web=web,
+        journal=journal,
+        vault=vault,
+        configuration=configuration,
+    )
+
+
+async def _apply_daemon(settings: DaemonSettings, *, scheduler: Scheduler, token: Token) -> None:
+    """What of [daemon] takes effect without a restart."""
+    configure_logging(form=settings.log_format, level=settings.log_level)
+    scheduler.set_pace(settings.pace)
+    try:
+        await token.take(settings, resolve)
+    except SecretUnreadable as error:
+        # Whoever holds the old token keeps their way in; nobody else gets one.
+        _log.error("[daemon] api_token: %s; the earlier token stays in force", error)
+
+
+async def serve(
+    path: Path,
+    *,
+    stop: asyncio.Event | None = None,
+    announce: Callable[[str], None] | None = None,
+    on_step: Callable[[str], None] | None = None,
+) -> int:
+    """Run the daemon for the configuration at `path` until SIGTERM, SIGINT or `stop`. Returns an exit code.
+
+    `announce` is called with the API's address once it answers, `on_step` with a line for each transition.
+    """
+    stop = stop or asyncio.Event()
+    try:
+        path, reading = await asyncio.to_thread(_look, path)
+        settings = _usable(reading, path)
+        configure_logging(form=settings.log_format, level=settings.log_level)
+        token = Token()
+        await token.take(settings, resolve)
+        telemetry = Telemetry()
+        journal = SqliteJournal(settings.database, committed=telemetry.observer.recorded)
+        await journal.open()
+    except (CannotStart, SecretUnreadable, DatabaseInUse, SchemaRefused, JournalUnavailable) as error:
+        print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
+        return EXIT_CANNOT_START
+    try:
+        vault = await _open_vault(journal, settings)
+        composed = compose(
+            path,
+            settings,
+            telemetry=telemetry,
+            journal=journal,
+            vault=vault,
+            token=token,
+            clock=SystemClock(),
+            chance=random.random,
+        )
+        if on_step is not None:
+            composed.driver.listen(Narrator(on_step))
+        return await _run(composed, stop, announce=announce)
+    finally:
+        await journal.close()
+
+
+def _look(path: Path) -> tuple[Path, Reading]:
+    path = path.absolute()
+    return path, read_config(path)
+
+
+def _usable(reading: Reading, path: Path) -> DaemonSettings:
+    """The [daemon] settings to run with.
+
+    A file that cannot be read at all, beside a database that exists, is a site whose configuration was lost
+    while the daemon was down: it is served with the defaults, holding its binding, until the file is mended.
+    """
+    if reading.daemon is not None:
+        return reading.daemon
+    fallback = default_daemon(path)
+    if not reading.problems and fallback.database.exists():
+        return fallback
+    findings = "\n".join(f"  {problem}" for problem in reading.errors)
+    raise CannotStart(f"the configuration cannot be used:\n{findings}")
+
+
+async def _open_vault(journal: SqliteJournal, settings: DaemonSettings) -> SealedVault:
+    """The vault, unlocked when its key can be had; a vault that stays locked is a problem, not an end."""
+    key, locked = None, ""
+    if settings.vault_key is not None:
+        try:
+            key = await resolve(settings.vault_key)
+        except SecretUnreadable as error:
+            locked = str(error)
+    vault = SealedVault(journal, key=key, locked=locked)
+    await vault.open()
+    if (problem := vault.problem()) is not None:
+        _log.error("the vault is locked: %s", problem)
+    return vault
+
+
+async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str], None] | None) -> int:
+    loop = asyncio.get_running_loop()
+    handlers: dict[int, Callable[[], object]] = {
+        signal.SIGTERM: stop.set,
+        signal.SIGINT: stop.set,
+        signal.SIGHUP: lambda: composed.supervisor.reload_soon("signal:SIGHUP"),
+    }
+    for number, handler in handlers.items():
+        loop.add_signal_handler(number, handler)
+
+    def ready() -> None:
+        _log.info("listening on %s", composed.web.url)
+        if announce is not None:
+            announce(composed.web.url)
+
+    try:
+        await composed.supervisor.run(stop, ready=ready)
+    except (OSError, UnsafeListener) as error:
+        print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - for whoever started it
+        return EXIT_CANNOT_START
+    except Exception:  # noqa: BLE001 - the last place that can say it
+        _log.exception("the daemon stopped because of a defect")
+        return EXIT_INTERNAL
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)
+    return EXIT_WELL

@@ -1,0 +1,239 @@
+"""`sitebind audit`: read, verify and export the audit trail straight from the database file.
+
+The daemon is not needed and is not asked: whoever checks the record must not have to trust who writes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from daemon.cli.exits import Exit, Failure
+from daemon.cli.parser import Parser, add_json, count
+from daemon.cli.place import daemon_settings, existing_configuration
+from daemon.cli.terminal import Palette, counted, plain
+
+if TYPE_CHECKING:
+    from daemon.ports import AuditRecord, ChainReport
+
+_LOOK_EVERY: Final = 0.5
+
+
+def add(root: Parser) -> None:
+    """Add the command with its own commands."""
+    parser = root.command(
+        "audit",
+        help="read, verify or export the audit trail; works without the daemon",
+        example="sitebind audit tail -f\n  sitebind audit verify\n  sitebind audit export --format jsonl",
+    )
+    parser.set_defaults(execute=lambda _args: _say_which(parser))
+    _add_tail(parser)
+    verify = parser.command(
+        "verify",
+        help="prove that no record was edited, removed or moved",
+        example="sitebind audit verify --database /var/lib/sitebind/sitebind.db\n\n"
+        "exit code: 0 intact, 5 broken. The trail is tamper-evident, not tamper-proof",
+        execute=_verify,
+    )
+    _add_database(verify)
+    add_json(verify)
+    _add_export(parser)
+
+
+def _add_tail(parser: Parser) -> None:
+    tail = parser.command(
+        "tail",
+        help="print the newest records, and with -f those that follow",
+        example="sitebind audit tail -f -n 50 --site default",
+        execute=_tail,
+    )
+    tail.add_argument("-f", "--follow", action="store_true", help="go on with what is recorded from now on")
+    tail.add_argument("-n", "--lines", type=count, default=20, metavar="N", help="how many (default: 20)")
+    tail.add_argument("--site", metavar="SITE", help="only this site's")
+    _add_database(tail)
+    add_json(tail)
+
+
+def _add_export(parser: Parser) -> None:
+    export = parser.command(
+        "export",
+        help="write the whole trail: jsonl can be verified anywhere, csv is for reading",
+        example="sitebind audit export --format csv --output audit.csv",
+        execute=_export,
+    )
+    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default: jsonl")
+    export.add_argument("--output", metavar="FILE", type=Path, help="whole or not at all; default: standard output")
+    _add_database(export)
+
+
+def _add_database(parser: Parser) -> None:
+    parser.add_argument("--database", metavar="PATH", type=Path, help="default: [daemon] database of the configuration")
+
+
+def _say_which(parser: Parser) -> int:
+    parser.print_help(sys.stderr)
+    return Exit.USAGE
+
+
+def _database(args: argparse.Namespace) -> Path:
+    path: Path | None = args.database
+    if path is None:
+        config = existing_configuration(args)
+        path = daemon_settings(config, otherwise="Name the database with --database PATH.").database
+    if not path.is_file():
+        raise Failure(
+            f"{path}: there is no such database. It is made when the daemon first runs; "
+            "name another with --database PATH.",
+            Exit.USAGE,
+        )
+    return path
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What keeps the database from being read becomes a `Failure` in words."""
+    from daemon.ports import JournalUnavailable
+
+    try:
+        yield
+    except JournalUnavailable as error:
+        raise Failure(str(error), Exit.FAILED) from None
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from daemon.store.audit import verify_file
+
+    path = _database(args)
+    with _readable():
+        report = verify_file(path)
+    if args.json:
+        print(json.dumps(asdict(report), indent=2))
+    else:
+        print(_verdict(report, path))
+    return Exit.WELL if report.intact else Exit.FAILED
+
+
+def _verdict(report: ChainReport, path: Path) -> str:
+    palette = Palette()
+    if report.intact:
+        span = f", {report.first} to {report.last}" if report.records else ""
+        said = palette.paint(f"Intact: {counted(report.records, 'record')}{span}.", "green")
+        return f"{said}\n  Head: {report.head}\n  Note the head elsewhere: it shows a trail that was rewritten whole."
+    broken = palette.paint(f"Broken at record {report.broken_at}: {plain(report.reason)}.", "red")
+    return (
+        f"{broken}\n  The {counted(report.records, 'record')} before it are as they were written.\n"
+        f"  Keep {path} as it is, as evidence, and find out who could write to it."
+    )
+
+
+def _tail(args: argparse.Namespace) -> int:
+    from daemon.store.audit import tail_file
+
+    path = _database(args)
+    show = _as_json if args.json else _Lines(Palette()).line
+    with _readable():
+        records = tail_file(path, site=args.site, limit=args.lines)
+        _print(records, show)
+        if args.follow:
+            last = records[-1].seq if records else _last_seq(path)
+            _follow(path, args.site, after=last, show=show)
+    return Exit.WELL
+
+
+def _last_seq(path: Path) -> int:
+    """With `-n 0`, and for a site without records yet, following begins at the end of the trail."""
+    from daemon.store.audit import tail_file
+
+    newest = tail_file(path, limit=1)
+    return newest[-1].seq if newest else 0
+
+
+def _follow(path: Path, site: str | None, *, after: int, show: Any) -> None:
+    """Print what is recorded from now on, until Ctrl-C or until the reader has gone."""
+    from daemon.store.audit import read_file
+
+    while True:
+        for record in read_file(path, site=site, after=after):
+            _print([record], show)
+            after = record.seq
+        time.sleep(_LOOK_EVERY)
+
+
+def _print(records: Iterable[AuditRecord], show: Any) -> None:
+    for record in records:
+        print(show(record), flush=True)
+
+
+def _as_json(record: AuditRecord) -> str:
+    from daemon.store.audit import json_line
+
+    return json_line(record)
+
+
+class _Lines:
+    """Records as lines for a person."""
+
+    def __init__(self, palette: Palette) -> None:
+        self._palette = palette
+
+    def line(self, record: AuditRecord) -> str:
+        """`17 2026-11-23T12:01:02Z default bind_requested configured -> binding by http:127.0.0.1 {…}`."""
+        moved = plain(record.before if record.before == record.after else f"{record.before} -> {record.after}")
+        if record.before != record.after:
+            moved = self._palette.paint(moved, "bold")
+        detail = json.dumps(record.detail, ensure_ascii=False, sort_keys=True) if record.detail else ""
+        request = f" request {record.request_id}" if record.request_id else ""
+        first = plain(f"{record.seq} {record.at[:19]}Z {record.site or '-'} {record.event}")
+        return f"{first} {moved} {plain(f'by {record.actor}{request} {detail}')}".rstrip()
+
+
+def _export(args: argparse.Namespace) -> int:
+    from daemon.store.audit import export_file
+
+    path = _database(args)
+    with _readable():
+        lines = export_file(path, args.format)
+        if args.output is None:
+            for line in lines:
+                print(line)
+            return Exit.WELL
+        written = _write_whole(args.output, lines)
+    records = written - (args.format == "csv")
+    print(f"{counted(records, 'record')} written to {args.output}", file=sys.stderr)
+    return Exit.WELL
+
+
+def _write_whole(path: Path, lines: Iterable[str]) -> int:
+    """Write beside the file and rename, so that a half export never looks like a whole one."""
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
+            try:
+                number = _write_lines(file, lines)
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+        Path(file.name).replace(path)
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror or error}", Exit.FAILED) from None
+    return number
+
+
+def _write_lines(file: Any, lines: Iterable[str]) -> int:
+    number = 0
+    for line in lines:
+        file.write(f"{line}\n")
+        number += 1
+    file.flush()
+    os.fsync(file.fileno())
+    return number

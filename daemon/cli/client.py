@@ -1,0 +1,171 @@
+"""A small HTTP client for the running daemon, on the standard library alone so that it starts fast.
+
+Used by status, rebind, reload and healthcheck. Whatever goes wrong becomes a `Failure` in words.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from daemon import __version__
+from daemon.cli.exits import Exit, Failure
+from daemon.cli.terminal import plain
+
+LARGEST_ANSWER: Final = 64 * 1024 * 1024
+_NOT_ALLOWED: Final = (401, 403, 421)
+_ON_THE_COMMAND_LINE: Final = {"site-not-named": "On the command line the site stands behind the command."}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the daemon is. `found_by` says how we know; `no_token` says why there is no token to send."""
+
+    url: str
+    found_by: str
+    token: str | None = None
+    no_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Target({self.url!r}, {self.found_by!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A JSON answer of the daemon; `location` is empty where none was given."""
+
+    status: int
+    body: dict[str, Any]
+    location: str = ""
+
+
+class Client:
+    """Asks the daemon at `target`; one connection for each request."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def get(self, path: str, *, timeout: float = 10.0, expected: Collection[int] = (200,)) -> Answer:
+        """Read something. Raises `Failure`."""
+        return self._ask("GET", path, body=None, timeout=timeout, expected=expected)
+
+    def post(
+        self,
+        path: str,
+        body: dict[str, Any],
+        *,
+        timeout: float = 30.0,
+        expected: Collection[int] = (200, 202),
+    ) -> Answer:
+        """Ask for something to be done. Raises `Failure`."""
+        return self._ask("POST", path, body=body, timeout=timeout, expected=expected)
+
+    def _ask(
+        self, method: str, path: str, *, body: dict[str, Any] | None, timeout: float, expected: Collection[int]
+    ) -> Answer:
+        try:
+            status, raw, location = self._exchange(method, path, body=body, timeout=timeout)
+        except TimeoutError:
+            raise Failure(self._silent(timeout), Exit.UNREACHABLE) from None
+        except OSError as error:
+            raise Failure(self._unreachable(error), Exit.UNREACHABLE) from None
+        except http.client.HTTPException:
+            raise Failure(self._stranger("its answer is not HTTP"), Exit.UNREACHABLE) from None
+        document = self._document(raw, status)
+        if status not in expected:
+            raise Failure(self._refusal(status, document), _exit_for(status))
+        return Answer(status=status, body=document, location=location)
+
+    def _exchange(
+        self, method: str, path: str, *, body: dict[str, Any] | None, timeout: float
+    ) -> tuple[int, bytes, str]:
+        connection = self._connection(timeout)
+        try:
+            payload = None if body is None else json.dumps(body).encode()
+            connection.request(method, path, body=payload, headers=self._headers(body))
+            answer = connection.getresponse()
+            return answer.status, answer.read(LARGEST_ANSWER + 1), answer.headers.get("Location", "")
+        finally:
+            connection.close()
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        parts = urlsplit(self._target.url)
+        if parts.hostname is None:
+            raise Failure(f"{plain(self._target.url)} names no host.", Exit.USAGE)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        return kind(parts.hostname, parts.port, timeout=timeout)
+
+    def _headers(self, body: dict[str, Any] | None) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": f"sitebind/{__version__}"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if self._target.token is not None:
+            headers["Authorization"] = f"Bearer {self._target.token}"
+        return headers
+
+    def _document(self, raw: bytes, status: int) -> dict[str, Any]:
+        if len(raw) > LARGEST_ANSWER:
+            raise Failure(self._stranger("its answer is far too large"), Exit.UNREACHABLE)
+        try:
+            document = json.loads(raw)
+        except ValueError:
+            raise Failure(self._stranger(f"HTTP {status} without JSON"), Exit.UNREACHABLE) from None
+        if not isinstance(document, dict):
+            raise Failure(self._stranger(f"HTTP {status} with an unknown document"), Exit.UNREACHABLE)
+        return document
+
+    def _unreachable(self, error: OSError) -> str:
+        return (
+            f"sitebind is not reachable at {self._target.url}: {_reason(error)}.\n"
+            f"  The address comes from {self._target.found_by}.\n"
+            "  Is it running? Start it with: sitebind run. Another address? Name it with --config or --url."
+        )
+
+    def _silent(self, timeout: float) -> str:
+        return (
+            f"sitebind at {self._target.url} did not answer within {timeout:.0f} s.\n"
+            f"  The address comes from {self._target.found_by}.\n"
+            "  Something listens there, but its loop may be stuck: read its log, and restart it if it lasts."
+        )
+
+    def _stranger(self, what: str) -> str:
+        return (
+            f"What answers at {self._target.url} is not sitebind: {what}.\n"
+            f"  The address comes from {self._target.found_by}. Name another with --config or --url."
+        )
+
+    def _refusal(self, status: int, problem: dict[str, Any]) -> str:
+        """A problem document in words: title, detail, findings, what to do, and how to find it in the log."""
+        title = plain(problem.get("title") or f"HTTP {status}")
+        detail = plain(problem.get("detail") or "")
+        lines = [f"{title}: {detail}" if detail else title]
+        findings = problem.get("findings")
+        lines += [f"  {plain(finding)}" for finding in findings] if isinstance(findings, list) else []
+        remedy = plain(problem.get("remedy") or self._remedy(status, str(problem.get("code"))))
+        lines += [f"  {remedy}"] if remedy else []
+        if problem.get("request_id"):
+            lines.append(f"  Request id, as in the log and the audit trail: {plain(problem['request_id'])}")
+        return "\n".join(lines)
+
+    def _remedy(self, status: int, code: str) -> str:
+        if status not in (401, 403):
+            return _ON_THE_COMMAND_LINE.get(code, "")
+        if self._target.token is None:
+            return f"No token was sent: {self._target.no_token}."
+        return "The token that was sent is not the one that the daemon knows: was it changed without a reload?"
+
+
+def _exit_for(status: int) -> Exit:
+    if status in _NOT_ALLOWED:
+        return Exit.NOT_ALLOWED
+    if status == 503:
+        return Exit.FAILED
+    return Exit.USAGE if 400 <= status < 500 else Exit.INTERNAL
+
+
+def _reason(error: OSError) -> str:
+    return plain(error.strerror or error)[:200].lower()

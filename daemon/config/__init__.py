@@ -1,0 +1,1 @@
+"""Configuration: text to settings, secrets, watching, and what a change asks for."""

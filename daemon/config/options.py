@@ -1,0 +1,191 @@
+"""Every option there is, as one table: the parser, the impacts, the example file and the documentation read it.
+
+A new option is a row here and a field of the same name in `daemon.config.model`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from states import Impact
+
+Kind = Literal[
+    "text", "choice", "flag", "integer", "duration", "port", "listen", "host", "address", "url", "path",
+    "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """One section: where the Windows tool had it, and what it is for."""
+
+    name: str
+    tab: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option. `default` and `example` are as one would write them; an empty default means "not set".
+
+    `example` is None where the example file shows the option commented out with its default.
+    `lowest` and `highest` are seconds for a duration.
+    """
+
+    section: str
+    name: str
+    kind: Kind
+    help: str
+    impact: Impact
+    default: str = ""
+    unit: str = ""
+    choices: tuple[str, ...] = ()
+    lowest: int = 0
+    highest: int = 0
+    example: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The option's place in a file."""
+        return self.section, self.name
+
+
+SECTIONS = (
+    Section(name="site", tab="Site tab", help="What this site is called."),
+    Section(name="account", tab="Accounts tab", help="The Microsoft mailbox account that the site works with."),
+    Section(name="directory", tab="Accounts tab", help="Where groups and addresses are looked up on premises."),
+    Section(name="binding", tab="Site Bind dialog", help="Who signs in to Mimecast, and how it is kept up."),
+    Section(name="connection", tab="Connection tab", help="The way out: a proxy, and the CAs to trust."),
+    Section(name="daemon", tab="not in the Windows tool", help="The process itself."),
+)
+
+ACTIVE_DIRECTORY = "microsoft-active-directory"
+MICROSOFT_365 = "microsoft-365-directory"
+
+_REBIND, _APPLY, _RESTART = Impact.REBIND, Impact.APPLY, Impact.RESTART
+_HOUR, _DAY = 3600, 86400
+
+
+def _rows(section: str, *rows: tuple[str, Kind, Impact, str, dict[str, object]]) -> tuple[Option, ...]:
+    """A section's rows: name, kind, impact, help, and what is special about it."""
+    return tuple(
+        Option(section=section, name=name, kind=kind, impact=impact, help=text, **special)  # type: ignore[arg-type]
+        for name, kind, impact, text, special in rows
+    )
+
+
+# fmt: off
+# A table is read along its rows.
+_SITE = _rows(
+    "site",
+    ("id", "site_id", _REBIND, ("The site's name in the API, the audit trail and metrics: a-z, 0-9 and -, 63 at most. "
+     "In a folder of sites the default is the file's name without .ini."), {"default": "default"}),
+    ("display_name", "text", _APPLY, "The name for people. Not set: this server's hostname.", {"example": ""}),
+)
+
+_ACCOUNT = _rows(
+    "account",
+    ("smtp_address", "address", _REBIND, "Primary SMTP address of the mailbox account; [binding] email defaults to it.",
+     {"example": "engine@example.com"}),
+    ("password", "secret", _REBIND, ("The mailbox account's password. Exchange on premises only: "
+     "Microsoft 365 takes the client secret."), {}),
+    ("use_exchange_impersonation", "flag", _REBIND, "Work in other mailboxes through Exchange impersonation.",
+     {"default": "yes"}),
+    ("directory_type", "choice", _REBIND, ("Where groups and addresses are resolved. On premises and hybrid: "
+     "microsoft-active-directory. Microsoft 365 alone: microsoft-365-directory. "
+     "The Windows tool's own spellings are understood."),
+     {"default": ACTIVE_DIRECTORY, "choices": (ACTIVE_DIRECTORY, MICROSOFT_365), "example": ACTIVE_DIRECTORY}),
+    ("requires_authentication", "flag", _REBIND, "The mailbox server asks for a sign-in.", {"default": "yes"}),
+    ("host_address", "host", _REBIND, ("Host of the app registration, as host or host:port, only where it is a "
+     "custom one."), {}),
+    ("tenant_id", "text", _REBIND, ("Microsoft 365 tenant of the app registration. "
+     "With microsoft-active-directory it means hybrid."), {}),
+    ("client_id", "text", _REBIND, "Client id of the app registration; needs tenant_id and client_secret.", {}),
+    ("client_secret", "secret", _REBIND, "Client secret of the app registration; needs client_id.", {}),
+)
+
+_DIRECTORY = _rows(
+    "directory",
+    ("server", "host", _APPLY, "Domain controller, as host or host:port. Only with microsoft-active-directory.", {}),
+    ("base_dn", "text", _APPLY, "Where searches start, for example DC=corp,DC=example,DC=com.", {}),
+    ("security", "choice", _APPLY, "How the connection to the directory is protected.",
+     {"default": "ldaps", "choices": ("ldaps", "starttls", "none")}),
+    ("user", "text", _APPLY, "Who looks up: a distinguished name or user@domain.", {}),
+    ("password", "secret", _APPLY, "Password of that user.", {}),
+    ("domains", "domains", _APPLY, "The mail domains that are looked up here. Not set: all of them.", {}),
+)
+
+_BINDING = _rows(
+    "binding",
+    ("authentication_type", "choice", _REBIND, ("How to sign in: cloud (a Mimecast password), domain (a directory "
+     "password) or application (API 2.0 client credentials: what a new customer uses)."),
+     {"default": "cloud", "choices": ("cloud", "domain", "application"), "example": "cloud"}),
+    ("email", "address", _REBIND, ("Mimecast user with the Synchronization Engine Administrator role. "
+     "Not set: [account] smtp_address. For cloud and domain."), {"example": "sync-admin@example.com"}),
+    ("password", "secret", _REBIND, ("That user's password. Not set: each bind needs a one-time sign-in. "
+     "For cloud and domain."), {"example": "file:/run/secrets/sitebind-password"}),
+    ("application_id", "text", _REBIND, "Id of the registered API 1.0 application. For cloud and domain.",
+     {"example": "00000000-0000-0000-0000-000000000000"}),
+    ("application_key", "secret", _REBIND, "Key of that application. For cloud and domain.",
+     {"example": "env:SITEBIND_APPLICATION_KEY"}),
+    ("client_id", "text", _REBIND, "Client id of the API 2.0 application. For application.", {}),
+    ("client_secret", "secret", _REBIND, "Client secret of the API 2.0 application. For application.", {}),
+    ("service_url", "url", _REBIND, ("First address to call, https://host or https://host:port, on a trusted suffix "
+     "or this machine. Not set: the public host of the API version."), {}),
+    ("trusted_suffixes", "suffixes", _REBIND, ("Credentials go only to hosts that end in one of these, whatever "
+     "discovery answers."), {"default": "mimecast.com"}),
+    ("automatic", "flag", _APPLY, "Bind without being asked: at start, after a change, after a loss.",
+     {"default": "yes"}),
+    ("verify_every", "duration", _APPLY, "How often the service is asked whether it still accepts the keys.",
+     {"default": "15m", "lowest": 5, "highest": 7 * _DAY}),
+    ("lost_after", "integer", _APPLY, "The binding counts as lost after so many refusals in a row.",
+     {"default": "3", "unit": "refusals", "lowest": 1, "highest": 100}),
+    ("retry_first", "duration", _APPLY, ("Upper limit of the first wait before a failed bind is tried again; it "
+     "doubles each time."), {"default": "2s", "lowest": 1, "highest": _HOUR}),
+    ("retry_ceiling", "duration", _APPLY, "Upper limit of every wait.",
+     {"default": "5m", "lowest": 1, "highest": _DAY}),
+)
+
+_CONNECTION = _rows(
+    "connection",
+    ("use_proxy", "flag", _REBIND, "Reach Mimecast through the proxy below.", {"default": "no"}),
+    ("proxy_host", "host", _REBIND, "Host of the proxy, without http:// and without a port.", {}),
+    ("proxy_port", "port", _REBIND, "Port of the proxy, 1 to 65535.", {}),
+    ("proxy_requires_authentication", "flag", _REBIND, "The proxy wants a sign-in (Basic).", {"default": "no"}),
+    ("proxy_username", "text", _REBIND, "User for the proxy, in the format that it expects.", {}),
+    ("proxy_password", "secret", _REBIND, "Password for the proxy.", {}),
+    ("no_proxy", "proxy_exceptions", _REBIND, ("Reached directly: hosts, .suffixes, *.suffixes, addresses, networks "
+     "(10.0.0.0/8), each with or without :port; * for all."), {}),
+    ("ca_file", "path", _REBIND, "PEM file of CAs to trust instead of the system's, for a proxy that opens TLS.", {}),
+)
+
+_DAEMON = _rows(
+    "daemon",
+    ("listen", "listen", _RESTART, "Where the HTTP API answers. Beyond this machine it needs api_token.",
+     {"default": "127.0.0.1:8787", "unit": "host:port"}),
+    ("database", "path", _RESTART, "The SQLite file of journal, audit trail and sealed keys.",
+     {"default": "sitebind.db"}),
+    ("log_format", "choice", _APPLY, "Log lines for people or for machines.",
+     {"default": "text", "choices": ("text", "json")}),
+    ("log_level", "choice", _APPLY, "From which weight on lines are written.",
+     {"default": "info", "choices": ("debug", "info", "warning", "error")}),
+    ("api_token", "secret", _APPLY, "Bearer token of the HTTP API.", {}),
+    ("allowed_hosts", "host_headers", _APPLY, "Host headers that the HTTP API answers to.",
+     {"default": "localhost, 127.0.0.1, [::1]"}),
+    ("require_token", "flag", _APPLY, "Ask for the token on this machine too.", {"default": "no"}),
+    ("pace", "integer", _APPLY, "Automatic binds and verifications, over all sites.",
+     {"default": "20", "unit": "per second", "lowest": 1, "highest": 10000}),
+    ("vault_key", "secret", _RESTART, ("Key that seals the stored keys. Not set: a key file is made beside the "
+     "database."), {}),
+)
+# fmt: on
+
+OPTIONS = _SITE + _ACCOUNT + _DIRECTORY + _BINDING + _CONNECTION + _DAEMON
+BY_KEY = {option.key: option for option in OPTIONS}
+SECTION_NAMES = tuple(section.name for section in SECTIONS)
+
+
+def of_section(section: str) -> tuple[Option, ...]:
+    """The options of one section, in the table's order."""
+    return tuple(option for option in OPTIONS if option.section == section)

@@ -1,0 +1,139 @@
+"""What options mean together: the rules that no single value can break. Used by `daemon.config.ini`."""
+
+from __future__ import annotations
+
+from daemon.config import addresses
+from daemon.config.form import Form
+from daemon.config.model import AccountSettings, DaemonSettings, SiteSettings
+from daemon.config.options import ACTIVE_DIRECTORY, BY_KEY, MICROSOFT_365
+from daemon.config.problems import Key
+
+_NOT_SET = "is not set"
+
+
+def check_site(form: Form, site: SiteSettings) -> None:
+    """Report every rule that the site's settings break."""
+    _proxy(form, site)
+    _sign_in(form, site)
+    _directory_type(form, site)
+    _mailbox(form)
+    _service_url(form, site)
+    if site.binding.retry_first > site.binding.retry_ceiling:
+        _clash(form, ("binding", "retry_first"), "is longer than retry_ceiling", near=("binding", "retry_ceiling"))
+
+
+def check_daemon(form: Form, daemon: DaemonSettings) -> None:
+    """Report every rule that the [daemon] section breaks."""
+    token = ("daemon", "api_token") in form.given
+    if not addresses.is_loopback(daemon.host) and not token:
+        form.findings.error(
+            ("daemon", "listen"),
+            "answers beyond this machine without api_token, so the daemon refuses to start",
+            hint="set api_token, or listen on 127.0.0.1 or [::1]",
+        )
+    if daemon.require_token and not token:
+        _missing(form, ("daemon", "api_token"), because=("daemon", "require_token"))
+
+
+def _proxy(form: Form, site: SiteSettings) -> None:
+    connection = site.connection
+    if connection.use_proxy:
+        for name in ("proxy_host", "proxy_port"):
+            _missing(form, ("connection", name), because=("connection", "use_proxy"))
+    if connection.use_proxy and connection.proxy_requires_authentication:
+        for name in ("proxy_username", "proxy_password"):
+            _missing(form, ("connection", name), because=("connection", "proxy_requires_authentication"))
+
+
+def _sign_in(form: Form, site: SiteSettings) -> None:
+    if form.spoiled(("binding", "authentication_type")):
+        return  # what else is wanted depends on the type
+    method = site.binding.authentication_type
+    user, client = ("application_id", "application_key"), ("client_id", "client_secret")
+    needed, unused = (client, ("password", *user)) if method == "application" else (user, client)
+    for name in needed:
+        _missing(form, ("binding", name), because=("binding", "authentication_type"), value=method)
+    for name in unused:
+        if ("binding", name) in form.given:
+            text = f"is not used by authentication_type = {method}"
+            form.findings.warning(("binding", name), text, hint="remove it, or mend authentication_type")
+    if method != "application":
+        _user(form, site)
+
+
+def _user(form: Form, site: SiteSettings) -> None:
+    """A configured password needs its user; without a password somebody must sign in for each bind."""
+    if ("binding", "password") in form.given:
+        if not form.given & {("binding", "email"), ("account", "smtp_address")}:
+            form.findings.error(
+                ("binding", "email"), "is not set, so nobody can sign in with [binding] password",
+                hint="set it, or [account] smtp_address", near=[("binding", "password")],
+            )  # fmt: skip
+    elif site.binding.automatic and not form.spoiled(("binding", "automatic")):
+        form.findings.warning(
+            ("binding", "password"), "is not set: the site waits for a bind with a one-time sign-in",
+            hint="set it by reference, or automatic = no to say that this is meant",
+            near=[("binding", "automatic"), ("binding", "email")],
+        )  # fmt: skip
+
+
+def _directory_type(form: Form, site: SiteSettings) -> None:
+    kind = ("account", "directory_type")
+    if form.spoiled(kind):
+        return
+    if site.account.directory_type == MICROSOFT_365:
+        for name in ("server", "base_dn"):
+            if ("directory", name) in form.given:
+                _clash(form, ("directory", name), f"contradicts directory_type = {MICROSOFT_365}", near=kind,
+                       hint=f"remove it, or for hybrid take directory_type = {ACTIVE_DIRECTORY}")  # fmt: skip
+    _registration(form, site.account)
+
+
+def _registration(form: Form, account: AccountSettings) -> None:
+    """The app registration: client id and secret go together and belong to a tenant."""
+    client, secret, tenant = (("account", name) for name in ("client_id", "client_secret", "tenant_id"))
+    if client in form.given:
+        _missing(form, secret, because=client)
+    if secret in form.given:
+        _missing(form, client, because=secret)
+    present = [key for key in (client, secret) if key in form.given]
+    if not present or tenant in form.given:
+        return
+    if account.directory_type == ACTIVE_DIRECTORY:
+        text = f"contradicts directory_type = {ACTIVE_DIRECTORY} without tenant_id"
+        hint = f"for hybrid set tenant_id; for Microsoft 365 alone take directory_type = {MICROSOFT_365}"
+        _clash(form, present[0], text, near=tenant, hint=hint)
+    else:
+        _missing(form, tenant, because=present[0])
+
+
+def _mailbox(form: Form) -> None:
+    """Binding does without the mailbox account; a half-described account is a slip."""
+    about = [("account", name) for name in ("password", "client_id", "host_address") if ("account", name) in form.given]
+    if about and ("account", "smtp_address") not in form.given:
+        text = f"{_NOT_SET}, so the mailbox account cannot be used"
+        form.findings.warning(("account", "smtp_address"), text, hint="set its primary address", near=about)
+
+
+def _service_url(form: Form, site: SiteSettings) -> None:
+    url = site.binding.service_url
+    if not url or form.spoiled(("binding", "trusted_suffixes")):
+        return
+    host = addresses.host_of(url)
+    if not addresses.is_loopback(host) and not addresses.is_trusted(host, site.binding.trusted_suffixes):
+        suffixes = ", ".join(site.binding.trusted_suffixes)
+        hint = "mend the address, or add its domain to trusted_suffixes if you trust it with the sign-in"
+        _clash(form, ("binding", "service_url"), f"its host {host} is not on trusted_suffixes ({suffixes})",
+               near=("binding", "trusted_suffixes"), hint=hint)  # fmt: skip
+
+
+def _missing(form: Form, key: Key, *, because: Key, value: str = "yes") -> None:
+    """An option that another one demands."""
+    if key in form.given:
+        return
+    shown = because[1] if BY_KEY[because].kind in {"text", "secret"} else f"{because[1]} = {value}"
+    form.findings.error(key, f"{_NOT_SET}, and {shown} needs it", near=[because])
+
+
+def _clash(form: Form, key: Key, text: str, *, near: Key, hint: str = "") -> None:
+    form.findings.error(key, text, hint=hint, near=[near])

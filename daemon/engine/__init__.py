@@ -1,0 +1,1 @@
+"""The engine: applies events, records them, then acts."""

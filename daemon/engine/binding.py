@@ -1,0 +1,299 @@
+"""The bind procedure: the ordered steps from a configuration to proven keys, each reported as it ends.
+
+Prerequisites come first, so that keys are issued last. Keys go into the vault the moment they are obtained,
+before they are proven: a crash after that leaves an orphan which the next start finds and revokes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from daemon.config.model import SiteSettings
+from daemon.engine.operations import OneTimeSignIn
+from daemon.engine.signin import Resolve, credentials_for, route_for
+from daemon.ports import (
+    Authorization,
+    Clock,
+    Cloud,
+    Clouds,
+    Credentials,
+    JournalUnavailable,
+    Keys,
+    Place,
+    ProviderFault,
+    Vault,
+    VaultLocked,
+)
+from states import BindStep, Fault, HeldBinding, Snapshot
+from states.state import StepStatus
+
+_log = logging.getLogger("sitebind.bind")
+
+STEPS = (
+    "configuration",
+    "connect",
+    "mailbox",
+    "directory",
+    "discover",
+    "authenticate",
+    "authorize",
+    "register",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What one attempt works with; taken when it starts."""
+
+    bind_id: str
+    number: int
+    settings: SiteSettings
+    snapshot: Snapshot
+    one_time: OneTimeSignIn | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """The attempt obtained and proved keys, which lie in the vault."""
+
+    binding: HeldBinding
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotBound:
+    """The attempt ended at a step."""
+
+    fault: Fault
+    detail: str
+    retry_after: float | None
+
+
+@dataclass(slots=True)
+class _Line:
+    """What a step says of itself while it runs."""
+
+    detail: str = ""
+    status: StepStatus = "passed"
+    remedy: str = ""
+
+
+@dataclass(slots=True)
+class Progress:
+    """The report as it grows. `told` is called with every ended step; `sealed` once keys lie in the vault."""
+
+    clock: Clock
+    told: Callable[[BindStep], None]
+    steps: list[BindStep] = field(default_factory=list)
+    sealed: bool = False
+
+    def add(self, step: BindStep) -> None:
+        """Append and tell."""
+        self.steps.append(step)
+        self.told(step)
+
+    def skip_rest(self, because: str) -> None:
+        """Every step that was not reached says why."""
+        for name in STEPS[len(self.steps) :]:
+            self.add(BindStep(step=name, status="skipped", seconds=0.0, detail=f"not reached: {because}"))
+
+    @asynccontextmanager
+    async def step(self, name: str) -> AsyncIterator[_Line]:
+        """Time one step; a `ProviderFault` inside makes it `failed` and goes on up."""
+        began, line = self.clock.monotonic(), _Line()
+        try:
+            yield line
+        except ProviderFault as fault:
+            self._close(name, began, _Line(fault.detail, "failed", fault.fault.remedy))
+            raise
+        self._close(name, began, line)
+
+    def _close(self, name: str, began: float, line: _Line) -> None:
+        seconds = round(self.clock.monotonic() - began, 4)
+        self.add(BindStep(step=name, status=line.status, seconds=seconds, detail=line.detail, remedy=line.remedy))
+
+
+class Procedure:
+    """Runs attempts. Holds no state between them."""
+
+    def __init__(self, *, clouds: Clouds, vault: Vault, resolve: Resolve, clock: Clock) -> None:
+        self._clouds = clouds
+        self._vault = vault
+        self._resolve = resolve
+        self._clock = clock
+
+    async def run(self, attempt: Attempt, progress: Progress) -> Bound | NotBound:
+        """Bind once. Cancelling it leaves keys that it obtained in the vault under the attempt's id."""
+        try:
+            cloud, credentials = await self._prepare(attempt, progress)
+            place = await self._discover(cloud, credentials, progress)
+            refresh = await self._refreshable(attempt, credentials, place)
+            keys = await self._authenticate(attempt, progress, (cloud, place, credentials), refresh)
+            authorization = await self._authorize(cloud, keys, progress)
+            return await self._register(attempt, progress, keys, authorization)
+        except ProviderFault as fault:
+            progress.skip_rest(f"{progress.steps[-1].step} failed")
+            return NotBound(fault=fault.fault, detail=fault.detail, retry_after=fault.retry_after)
+
+    async def _prepare(self, attempt: Attempt, progress: Progress) -> tuple[Cloud, Credentials]:
+        settings = attempt.settings
+        async with progress.step("configuration") as line:
+            route = await route_for(settings.connection, self._resolve)
+            credentials = await credentials_for(settings, self._resolve, one_time=attempt.one_time)
+            line.detail = f"{settings.source.name}: sign-in as {_who(credentials)}, all secrets readable"
+        cloud = self._clouds.cloud(
+            credentials.method,
+            route,
+            service_url=settings.binding.service_url,
+            trusted_suffixes=settings.binding.trusted_suffixes,
+        )
+        async with progress.step("connect") as line:
+            line.detail = await cloud.connect()
+        for name in ("mailbox", "directory"):
+            told = f"this version of sitebind does not check the {name} yet"
+            progress.add(BindStep(step=name, status="skipped", seconds=0.0, detail=told))
+        return cloud, credentials
+
+    async def _discover(self, cloud: Cloud, credentials: Credentials, progress: Progress) -> Place:
+        async with progress.step("discover") as line:
+            place = await cloud.discover(credentials)
+            line.detail = f"the account is served by {place.base_url}"
+            if place.region:
+                line.detail += f" (region {place.region})"
+        return place
+
+    async def _refreshable(self, attempt: Attempt, credentials: Credentials, place: Place) -> Keys | None:
+        """The held keys when they are expired and of the same sign-in: those are extended, not replaced.
+
+        A user may hold only a limited number of bindings at the service.
+        """
+        held = attempt.snapshot.binding
+        if held is None or credentials.method == "application" or not self._expired(attempt.snapshot):
+            return None
+        try:
+            keys = await self._vault.get(held.bind_id)
+        except VaultLocked as error:
+            raise ProviderFault(Fault.KEYS_NOT_STORED, str(error)) from None
+        if keys is None or (keys.method, keys.email, keys.base_url) != (
+            credentials.method,
+            credentials.email,
+            place.base_url,
+        ):
+            return None
+        return keys
+
+    def _expired(self, snapshot: Snapshot) -> bool:
+        held, refusals = snapshot.binding, snapshot.refusals
+        if refusals is not None and refusals.fault is Fault.BINDING_EXPIRED:
+            return True
+        return held is not None and held.expires_at is not None and held.expires_at <= self._clock.now()
+
+    async def _authenticate(
+        self,
+        attempt: Attempt,
+        progress: Progress,
+        sign_in: tuple[Cloud, Place, Credentials],
+        refresh: Keys | None,
+    ) -> Keys:
+        async with progress.step("authenticate") as line:
+            keys = await self._obtain(attempt, progress, sign_in, refresh)
+            line.detail = f"signed in as {_who(sign_in[2])}; {_lifetime(keys)}"
+            if refresh is not None:
+                line.detail += "; the expired binding was extended"
+        return keys
+
+    async def _obtain(
+        self,
+        attempt: Attempt,
+        progress: Progress,
+        sign_in: tuple[Cloud, Place, Credentials],
+        refresh: Keys | None,
+    ) -> Keys:
+        """Sign in and seal the keys in one go that a cancellation cannot tear apart.
+
+        Whoever cancels waits for the answer of the service: keys that it issued must be known, or
+        nobody could revoke them.
+        """
+        work = asyncio.create_task(
+            self._sign_in_and_seal(attempt, progress, sign_in, refresh), name=f"sign-in {attempt.bind_id}"
+        )
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await asyncio.wait({work})
+            if (error := work.exception()) is not None:
+                _log.info("bind %s was cancelled during the sign-in: %s", attempt.bind_id, error)
+            raise
+
+    async def _sign_in_and_seal(
+        self,
+        attempt: Attempt,
+        progress: Progress,
+        sign_in: tuple[Cloud, Place, Credentials],
+        refresh: Keys | None,
+    ) -> Keys:
+        cloud, place, credentials = sign_in
+        keys = await cloud.authenticate(place, credentials, refresh=refresh)
+        try:
+            await self._vault.put(attempt.bind_id, site=attempt.settings.id, keys=keys)
+        except (VaultLocked, JournalUnavailable) as error:
+            undone = "extended keys stay as they were" if refresh else await _undo(cloud, keys)
+            detail = f"the keys could not be stored ({undone}): {error}"
+            raise ProviderFault(Fault.KEYS_NOT_STORED, detail) from None
+        progress.sealed = True
+        return keys
+
+    async def _authorize(self, cloud: Cloud, keys: Keys, progress: Progress) -> Authorization:
+        async with progress.step("authorize") as line:
+            authorization = await cloud.authorize(keys)
+            line.detail = f"account {authorization.account_code} ({authorization.company})"
+            if authorization.role:
+                line.detail += f", role {authorization.role}"
+            if authorization.warnings:
+                line.status = "warning"
+                line.remedy = " ".join(authorization.warnings)
+        return authorization
+
+    async def _register(self, attempt: Attempt, progress: Progress, keys: Keys, found: Authorization) -> Bound:
+        now, terms = self._clock.now(), attempt.snapshot.terms
+        binding = HeldBinding(
+            bind_id=attempt.bind_id,
+            method=keys.method,
+            account_code=found.account_code,
+            company=found.company,
+            region=found.region or keys.region,
+            fingerprint=terms.fingerprint if terms else "",
+            bound_at=now,
+            verified_at=now,
+            expires_at=keys.expires_at,
+        )
+        async with progress.step("register") as line:
+            line.detail = (
+                f"site {attempt.snapshot.site_code} of account {binding.account_code} in region "
+                f"{binding.region or 'unknown'}: recorded here; the service has no public registration"
+            )
+        return Bound(binding=binding, warnings=found.warnings)
+
+
+async def _undo(cloud: Cloud, keys: Keys) -> str:
+    try:
+        await cloud.revoke(keys)
+    except ProviderFault as fault:
+        return f"and could not be revoked: {fault.detail}; end them in the Mimecast console"
+    return "they were revoked"
+
+
+def _who(credentials: Credentials) -> str:
+    if credentials.method == "application":
+        return f"application {credentials.client_id}"
+    return f"{credentials.email} ({credentials.method})"
+
+
+def _lifetime(keys: Keys) -> str:
+    if keys.expires_at is None:
+        return "the keys do not expire by themselves"
+    return f"the keys expire at {keys.expires_at:%Y-%m-%d %H:%M} UTC"

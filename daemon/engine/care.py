@@ -1,0 +1,226 @@
+"""Looking after keys: verify, refresh, revoke, wipe, unbind. Every act ends in an event.
+
+The acts of one site run one after another, so that a refresh and a verification never cross.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from daemon.config.model import SiteSettings
+from daemon.engine.signin import Resolve, credentials_for, route_for
+from daemon.engine.tasks import Tasks
+from daemon.ports import (
+    Clock,
+    Cloud,
+    Clouds,
+    Inbox,
+    JournalUnavailable,
+    Keys,
+    Place,
+    ProviderFault,
+    Route,
+    Vault,
+    VaultLocked,
+)
+from states import Event, Fault, Snapshot
+from states.events import (
+    BindingRefreshed,
+    BindingVerified,
+    KeysRevoked,
+    RevocationFailed,
+    UnbindFailed,
+    UnbindFinished,
+    VerificationMissed,
+    VerificationRefused,
+)
+
+_REFUSALS = frozenset(
+    {
+        Fault.KEYS_REFUSED,
+        Fault.BINDING_EXPIRED,
+        Fault.PERMISSION_MISSING,
+        Fault.CREDENTIALS_REFUSED,
+        Fault.ACCOUNT_LOCKED,
+        Fault.TWO_STEP_REQUIRED,
+        Fault.PASSWORD_EXPIRED,
+        Fault.APPLICATION_REFUSED,
+        Fault.CREDENTIALS_MISSING,
+    }
+)
+"""Answers that speak about the keys or the user; every other fault speaks about the way to the service."""
+
+_WIPE_AGAIN = 30.0
+
+
+class Caretaker:
+    """One for all sites."""
+
+    def __init__(
+        self,
+        *,
+        inbox: Inbox,
+        clouds: Clouds,
+        vault: Vault,
+        resolve: Resolve,
+        clock: Clock,
+        tasks: Tasks,
+        settings_of: Callable[[str], SiteSettings | None],
+        snapshot_of: Callable[[str], Snapshot],
+    ) -> None:
+        self._inbox = inbox
+        self._clouds = clouds
+        self._vault = vault
+        self._resolve = resolve
+        self._clock = clock
+        self._tasks = tasks
+        self._settings_of = settings_of
+        self._snapshot_of = snapshot_of
+        self._last: dict[str, asyncio.Task[None]] = {}
+
+    def verify(self, site: str, bind_id: str) -> None:
+        """Ask the service about the held keys."""
+        self._queue(site, f"verify {bind_id}", self._verify(site, bind_id))
+
+    def refresh(self, site: str, bind_id: str) -> None:
+        """Extend the held keys with the configured sign-in."""
+        self._queue(site, f"refresh {bind_id}", self._refresh(site, bind_id))
+
+    def revoke(self, site: str, bind_id: str) -> None:
+        """End keys that are not in use."""
+        self._queue(site, f"revoke {bind_id}", self._revoke(site, bind_id))
+
+    def wipe(self, site: str, bind_id: str) -> None:
+        """Remove keys from the vault."""
+        self._queue(site, f"wipe {bind_id}", self._wipe(bind_id))
+
+    def unbind(self, site: str, bind_id: str, *, local_only: bool) -> None:
+        """End the held keys at the service, or only here."""
+        self._queue(site, f"unbind {bind_id}", self._unbind(site, bind_id, local_only=local_only))
+
+    def _queue(self, site: str, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = self._tasks.start(self._after(self._last.get(site), work), name=name)
+        self._last[site] = task
+        task.add_done_callback(lambda done: self._forget(site, done))
+
+    def _forget(self, site: str, done: asyncio.Task[None]) -> None:
+        if self._last.get(site) is done:
+            del self._last[site]
+
+    async def _after(self, earlier: asyncio.Task[None] | None, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            if earlier is not None and not earlier.done():
+                await asyncio.wait({earlier})
+        except asyncio.CancelledError:
+            work.close()
+            raise
+        await work
+
+    async def _verify(self, site: str, bind_id: str) -> None:
+        try:
+            keys = await self._keys(bind_id)
+            expires_at = await (await self._cloud(site, keys)).verify(keys)
+        except ProviderFault as fault:
+            self._inbox.post(site, _unverified(bind_id, fault))
+        else:
+            self._inbox.post(site, BindingVerified(bind_id=bind_id, expires_at=expires_at))
+
+    async def _refresh(self, site: str, bind_id: str) -> None:
+        settings, snapshot = self._settings_of(site), self._snapshot_of(site)
+        if settings is None or not snapshot.holds(bind_id) or not snapshot.has_usable_credentials:
+            return
+        try:
+            event = await self._refreshed(settings, bind_id)
+        except ProviderFault as fault:
+            refused = snapshot.terms.credentials if snapshot.terms else None
+            event = _unverified(bind_id, fault, credentials=refused)
+        self._inbox.post(site, event)
+
+    async def _refreshed(self, settings: SiteSettings, bind_id: str) -> Event:
+        keys = await self._keys(bind_id)
+        credentials = await credentials_for(settings, self._resolve, one_time=None)
+        if (credentials.method, credentials.email) != (keys.method, keys.email):
+            detail = "the configured sign-in is another one than the held keys were made with"
+            raise ProviderFault(Fault.CREDENTIALS_MISSING, detail)
+        cloud = await self._cloud(settings.id, keys)
+        place = Place(base_url=keys.base_url, region=keys.region)
+        fresh = await cloud.authenticate(place, credentials, refresh=keys)
+        try:
+            await self._vault.put(bind_id, site=settings.id, keys=fresh)
+        except JournalUnavailable as error:
+            raise ProviderFault(Fault.KEYS_NOT_STORED, str(error)) from None
+        return BindingRefreshed(bind_id=bind_id, expires_at=fresh.expires_at)
+
+    async def _revoke(self, site: str, bind_id: str) -> None:
+        try:
+            await self._end(site, bind_id)
+        except ProviderFault as fault:
+            event: Event = RevocationFailed(bind_id=bind_id, fault=fault.fault, detail=fault.detail)
+        else:
+            event = KeysRevoked(bind_id=bind_id)
+        self._inbox.post(site, event)
+
+    async def _end(self, site: str, bind_id: str) -> None:
+        """Revoke at the service, unless the same keys are in use under another bind id."""
+        keys = await self._stored(bind_id)
+        if keys is None:
+            return
+        held = self._snapshot_of(site).binding
+        if held is not None and held.bind_id != bind_id:
+            in_use = await self._stored(held.bind_id)
+            if in_use is not None and in_use.identity == keys.identity:
+                return
+        await (await self._cloud(site, keys)).revoke(keys)
+
+    async def _wipe(self, bind_id: str) -> None:
+        while True:
+            try:
+                await self._vault.wipe(bind_id)
+            except JournalUnavailable:
+                await self._clock.sleep(_WIPE_AGAIN)
+            else:
+                return
+
+    async def _unbind(self, site: str, bind_id: str, *, local_only: bool) -> None:
+        if local_only:
+            left = "the keys are still valid at the service; end them in the Mimecast console"
+            self._inbox.post(site, UnbindFinished(bind_id=bind_id, left_behind=left))
+            return
+        try:
+            keys = await self._stored(bind_id)
+            if keys is not None:
+                await (await self._cloud(site, keys)).revoke(keys)
+        except ProviderFault as fault:
+            event: Event = UnbindFailed(bind_id=bind_id, fault=fault.fault, detail=fault.detail)
+        else:
+            event = UnbindFinished(bind_id=bind_id)
+        self._inbox.post(site, event)
+
+    async def _stored(self, bind_id: str) -> Keys | None:
+        try:
+            return await self._vault.get(bind_id)
+        except VaultLocked as error:
+            raise ProviderFault(Fault.KEYS_NOT_STORED, str(error)) from None
+
+    async def _keys(self, bind_id: str) -> Keys:
+        keys = await self._stored(bind_id)
+        if keys is None:
+            detail = f"the vault holds no keys for {bind_id}: the database was replaced or restored"
+            raise ProviderFault(Fault.KEYS_REFUSED, detail)
+        return keys
+
+    async def _cloud(self, site: str, keys: Keys) -> Cloud:
+        settings = self._settings_of(site)
+        route = await route_for(settings.connection, self._resolve) if settings else Route()
+        suffixes = settings.binding.trusted_suffixes if settings else ()
+        return self._clouds.cloud(keys.method, route, service_url=keys.base_url, trusted_suffixes=suffixes)
+
+
+def _unverified(bind_id: str, fault: ProviderFault, *, credentials: str | None = None) -> Event:
+    if fault.fault in _REFUSALS:
+        refused = credentials if fault.fault.refuses_credentials else None
+        return VerificationRefused(bind_id=bind_id, fault=fault.fault, detail=fault.detail, credentials=refused)
+    wait = None if fault.retry_after is None else max(0, round(fault.retry_after))
+    return VerificationMissed(bind_id=bind_id, fault=fault.fault, detail=fault.detail, retry_after=wait)

@@ -1,0 +1,63 @@
+"""Keyed digests of what a bind is made from, so that a change is noticed without keeping any secret.
+
+The digest of all bind inputs is stored beside the binding and notices a change made while the daemon was
+down; the marks of single secrets live in memory and tell which reference was rotated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from daemon.config.impact import bind_inputs, has_sign_in, sign_in_inputs
+from daemon.config.model import SecretSource, SiteSettings
+from daemon.config.secrets import SecretUnreadable
+from daemon.engine.signin import Resolve
+from daemon.ports import Vault
+from states import Terms
+
+Marks = dict[tuple[str, str], str]
+Inputs = Iterable[tuple[str, str, object]]
+
+UNREADABLE = "\x00unreadable"
+_MARK_LENGTH = 16
+
+
+class Fingerprints:
+    """Resolves and digests. Raises `daemon.ports.VaultLocked` when the digest's key is missing."""
+
+    def __init__(self, *, vault: Vault, resolve: Resolve) -> None:
+        self._vault = vault
+        self._resolve = resolve
+
+    async def take(self, settings: SiteSettings) -> tuple[Terms, Marks]:
+        """The terms of these settings with their digests, and a mark for every secret among the bind inputs."""
+        inputs = {(s, o): value for s, o, value in (*bind_inputs(settings), *sign_in_inputs(settings))}
+        texts = {key: await self._text(value) for key, value in inputs.items()}
+        binding = settings.binding
+        terms = Terms(
+            fingerprint=self._digest(bind_inputs(settings), texts),
+            credentials=self._digest(sign_in_inputs(settings), texts) if has_sign_in(settings) else None,
+            automatic=binding.automatic,
+            verify_every=binding.verify_every,
+            lost_after=binding.lost_after,
+            retry_first=binding.retry_first,
+            retry_ceiling=binding.retry_ceiling,
+        )
+        secrets = [(s, o) for s, o, value in bind_inputs(settings) if isinstance(value, SecretSource)]
+        return terms, {key: self._mark(texts[key]) for key in secrets}
+
+    def _mark(self, text: str) -> str:
+        return self._vault.fingerprint(("mark", text))[:_MARK_LENGTH]
+
+    def _digest(self, inputs: Inputs, texts: dict[tuple[str, str], str]) -> str:
+        parts = [part for s, o, _ in inputs for part in (f"{s}.{o}", texts[s, o])]
+        return self._vault.fingerprint(parts)
+
+    async def _text(self, value: object) -> str:
+        if not isinstance(value, SecretSource):
+            return repr(value)
+        try:
+            return (await self._resolve(value)).reveal()
+        except SecretUnreadable:
+            # The bind attempt tells it with its remedy; here it is only another value than before.
+            return UNREADABLE

@@ -1,0 +1,161 @@
+"""What may be asked of the running engine, in plain values. The web layer calls this and nothing else of the engine.
+
+Implemented by `daemon.engine.supervisor.Supervisor`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from daemon.config.model import DaemonSettings
+from daemon.ports import AuditRecord, BindReport, Secret
+from states import HeldBinding, Problem, State
+
+Outcome = Literal["applied", "unchanged", "rejected"]
+ChangeResult = Literal["applied", "rebind", "needs_restart"]
+
+
+class UnknownSite(LookupError):
+    """No site has this id. `args[0]` is the id."""
+
+
+class UnknownBind(LookupError):
+    """The site has no bind with this id. `args[0]` is the id."""
+
+
+class RequestRefused(Exception):
+    """The lifecycle turned a request down. `code` is a `states.Refusal` value."""
+
+    def __init__(self, code: str, reason: str, *, findings: tuple[str, ...] = (), bind_id: str | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.findings = findings
+        self.bind_id = bind_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks: `actor` stands in the audit trail, for example `http:127.0.0.1` or `signal:SIGHUP`."""
+
+    actor: str
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneTimeSignIn:
+    """Credentials for one attempt and its retries, kept in memory for 15 minutes at most."""
+
+    email: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteView:
+    """A site as the API shows it. `version` is sitebind's own."""
+
+    id: str
+    state: State
+    since: datetime
+    reason: str
+    server_name: str
+    display_name: str
+    site_code: str
+    region: str
+    company: str
+    version: str
+    binding: HeldBinding | None
+    retry_at: datetime | None
+    problems: tuple[Problem, ...]
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingChange:
+    """One option of a reload that differs; `site` is empty for [daemon]."""
+
+    site: str
+    section: str
+    option: str
+    result: ChangeResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReloadAnswer:
+    """What a reload did. `rejected` when any file had errors; good files of other sites still apply."""
+
+    outcome: Outcome
+    changes: tuple[SettingChange, ...] = ()
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One line of a health answer."""
+
+    name: str
+    status: Literal["pass", "warn", "fail"]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """A health answer; `ok` decides between 200 and 503."""
+
+    ok: bool
+    checks: tuple[Check, ...]
+
+    @property
+    def status(self) -> Literal["pass", "warn", "fail"]:
+        """The worst line in one word."""
+        if not self.ok:
+            return "fail"
+        return "warn" if any(check.status != "pass" for check in self.checks) else "pass"
+
+
+class Operations(Protocol):
+    """The engine's front door."""
+
+    @property
+    def settings(self) -> DaemonSettings:
+        """The [daemon] settings in force."""
+
+    def api_token(self) -> Secret | None:
+        """The resolved `api_token`, or None when none is configured."""
+
+    def sites(self) -> list[SiteView]:
+        """Every site, in order of id."""
+
+    def site(self, site: str) -> SiteView:
+        """One site. Raises `UnknownSite`."""
+
+    async def rebind(
+        self, site: str, *, caller: Caller, reason: str, one_time: OneTimeSignIn | None = None
+    ) -> BindReport:
+        """Ask for a bind; a plain request joins an open one. The answer is the open report.
+
+        Raises `UnknownSite`, `RequestRefused`, `daemon.ports.JournalUnavailable`.
+        """
+
+    async def wait_for_bind(self, site: str, bind_id: str, *, seconds: float) -> BindReport:
+        """The report when the bind has ended, or as it stands after `seconds`. Raises `UnknownBind`."""
+
+    async def binds(self, site: str, *, limit: int = 50) -> list[BindReport]:
+        """Reports, newest first; the open one shows its steps so far. Raises `UnknownSite`."""
+
+    async def bind(self, site: str, bind_id: str) -> BindReport:
+        """One report. Raises `UnknownSite`, `UnknownBind`."""
+
+    async def reload(self, *, caller: Caller) -> ReloadAnswer:
+        """Read the configuration again now. Raises `daemon.ports.JournalUnavailable`."""
+
+    async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
+        """Audit records with `seq > after`. Raises `UnknownSite` for a site that was never known."""
+
+    def healthy(self) -> Health:
+        """About the process and its loop only."""
+
+    def ready(self, site: str | None = None) -> Health:
+        """Whether every site (or the one named) holds a usable binding. Raises `UnknownSite`."""

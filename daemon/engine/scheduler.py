@@ -1,0 +1,112 @@
+"""Timers for all sites on one heap, and the pace that keeps many sites from moving at once.
+
+One task serves every timer. A paced timer that has come due takes the next free slot, at most `pace` slots
+a second over all sites; an unpaced one fires at once. What a timer does must be quick: it posts an event
+or starts a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.ports import Clock
+
+Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Timer:
+    action: Callable[[], None]
+    paced: bool
+
+
+class Scheduler:
+    """Timers by key (site, purpose): setting one again replaces it."""
+
+    def __init__(self, clock: Clock, *, pace: int) -> None:
+        self._clock = clock
+        self._gap = 1.0 / pace
+        self._free_at = 0.0
+        self._heap: list[tuple[float, int, Key]] = []
+        self._timers: dict[Key, tuple[int, _Timer]] = {}
+        self._numbers = itertools.count()
+        self._changed = asyncio.Event()
+
+    def set_pace(self, pace: int) -> None:
+        """Slots a second from now on."""
+        self._gap = 1.0 / pace
+
+    def at(self, due_at: datetime, key: Key, action: Callable[[], None], *, paced: bool = False) -> None:
+        """Do `action` at the wall time `due_at`; measured by the monotonic clock from now on."""
+        wait = (due_at - self._clock.now()).total_seconds()
+        self._put(self._clock.monotonic() + max(0.0, wait), key, _Timer(action, paced))
+
+    def cancel(self, key: Key) -> None:
+        """Forget a timer; one that does not exist is well."""
+        self._timers.pop(key, None)
+
+    def cancel_site(self, site: str) -> None:
+        """Forget every timer of a site."""
+        for key in [key for key in self._timers if key[0] == site]:
+            del self._timers[key]
+
+    def __len__(self) -> int:
+        return len(self._timers)
+
+    async def run(self) -> None:
+        """Fire timers until cancelled."""
+        while True:
+            self._fire_due()
+            await self._wait_for_next()
+
+    def _put(self, due: float, key: Key, timer: _Timer) -> None:
+        number = next(self._numbers)
+        self._timers[key] = (number, timer)
+        heapq.heappush(self._heap, (due, number, key))
+        self._changed.set()
+
+    def _fire_due(self) -> None:
+        now = self._clock.monotonic()
+        while self._heap and self._heap[0][0] <= now:
+            _, number, key = heapq.heappop(self._heap)
+            known = self._timers.get(key)
+            if known is None or known[0] != number:
+                continue
+            del self._timers[key]
+            self._fire(key, known[1], now)
+
+    def _fire(self, key: Key, timer: _Timer, now: float) -> None:
+        if not timer.paced:
+            timer.action()
+            return
+        slot = max(now, self._free_at)
+        self._free_at = slot + self._gap
+        if slot <= now:
+            timer.action()
+        else:
+            self._put(slot, key, _Timer(timer.action, paced=False))
+
+    async def _wait_for_next(self) -> None:
+        self._changed.clear()
+        if not self._heap:
+            await self._changed.wait()
+            return
+        wait = self._heap[0][0] - self._clock.monotonic()
+        waiting = (
+            asyncio.create_task(self._clock.sleep(wait), name="timers: until the next is due"),
+            asyncio.create_task(self._wake(), name="timers: until one is set"),
+        )
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def _wake(self) -> None:
+        await self._changed.wait()

@@ -1,0 +1,119 @@
+"""Secrets resolved for one attempt: the way to the service, the sign-in, and one-time credentials in memory.
+
+Nothing here is kept longer than an attempt, except one-time credentials, which live 15 minutes at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from daemon.config.model import ConnectionSettings, DaemonSettings, SecretSource, SiteSettings
+from daemon.config.secrets import SecretUnreadable
+from daemon.engine.operations import OneTimeSignIn
+from daemon.ports import Clock, Credentials, ProviderFault, Route, Secret
+from states import Fault
+
+Resolve = Callable[[SecretSource], Awaitable[Secret]]
+
+ONE_TIME_SECONDS = 15 * 60.0
+
+
+async def resolved(source: SecretSource | None, resolve: Resolve) -> Secret | None:
+    """The secret, or None where none is configured. Raises `ProviderFault` with the place it was looked for."""
+    if source is None:
+        return None
+    try:
+        return await resolve(source)
+    except SecretUnreadable as error:
+        raise ProviderFault(Fault.SECRET_UNREADABLE, str(error)) from None
+
+
+async def route_for(connection: ConnectionSettings, resolve: Resolve) -> Route:
+    """The way out that [connection] describes."""
+    ca_file = str(connection.ca_file) if connection.ca_file is not None else ""
+    if not connection.use_proxy:
+        return Route(ca_file=ca_file)
+    signs_in = connection.proxy_requires_authentication
+    return Route(
+        use_proxy=True,
+        proxy_host=connection.proxy_host,
+        proxy_port=connection.proxy_port,
+        proxy_username=connection.proxy_username if signs_in else "",
+        proxy_password=await resolved(connection.proxy_password, resolve) if signs_in else None,
+        no_proxy=connection.no_proxy,
+        ca_file=ca_file,
+    )
+
+
+async def credentials_for(settings: SiteSettings, resolve: Resolve, *, one_time: OneTimeSignIn | None) -> Credentials:
+    """The sign-in of this attempt. Raises `ProviderFault` where it is missing or cannot be read."""
+    binding = settings.binding
+    if binding.authentication_type == "application":
+        return Credentials(
+            method="application",
+            email=binding.email,
+            client_id=binding.client_id,
+            client_secret=await resolved(binding.client_secret, resolve),
+        )
+    password = one_time.password if one_time else await resolved(binding.password, resolve)
+    if password is None:
+        raise ProviderFault(
+            Fault.CREDENTIALS_MISSING,
+            "no [binding] password is configured and no one-time sign-in was given, or it is over 15 minutes old",
+        )
+    return Credentials(
+        method=binding.authentication_type,
+        email=one_time.email if one_time else binding.email,
+        password=password,
+        application_id=binding.application_id,
+        application_key=await resolved(binding.application_key, resolve),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    sign_in: OneTimeSignIn
+    until: float
+
+
+class OneTimeSignIns:
+    """One-time credentials by site. Memory only."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._kept: dict[str, _Kept] = {}
+
+    def keep(self, site: str, sign_in: OneTimeSignIn) -> None:
+        """Remember for the attempt that is about to start, and its retries."""
+        self._kept[site] = _Kept(sign_in, self._clock.monotonic() + ONE_TIME_SECONDS)
+
+    def get(self, site: str) -> OneTimeSignIn | None:
+        """What is kept and not too old."""
+        kept = self._kept.get(site)
+        if kept is None:
+            return None
+        if kept.until <= self._clock.monotonic():
+            del self._kept[site]
+            return None
+        return kept.sign_in
+
+    def forget(self, site: str) -> None:
+        """The attempt is over for good, or another sign-in took its place."""
+        self._kept.pop(site, None)
+
+    def forget_old(self) -> None:
+        """Drop what is too old, so that it does not wait in memory for the next question."""
+        for site in tuple(self._kept):
+            self.get(site)
+
+
+@dataclass(slots=True)
+class Token:
+    """The resolved `[daemon] api_token`; read again at every reload that changes [daemon]."""
+
+    value: Secret | None = None
+
+    async def take(self, settings: DaemonSettings, resolve: Resolve) -> None:
+        """Resolve. Raises `SecretUnreadable`."""
+        self.value = await resolve(settings.api_token) if settings.api_token is not None else None

@@ -1,0 +1,227 @@
+"""Starts the engine in order, keeps it running, and stops it in order within a bounded time.
+
+Order of a start: journal and vault (by the composition root), stored sites, timers, HTTP, configuration,
+watching. Order of a stop: HTTP, watching, timers, acts, waiting records, journal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from daemon.engine.configuration import Configuration, slot_order
+from daemon.engine.driver import Driver
+from daemon.engine.live import LiveBinds
+from daemon.engine.operations import Caller
+from daemon.engine.scheduler import Scheduler
+from daemon.engine.tasks import Tasks
+from daemon.ports import Clock, Clouds, Journal, JournalEntry, JournalUnavailable, Observer, Vault
+from states import DAEMON, Snapshot, Step
+from states.events import OrphanFound, Restarted
+
+_log = logging.getLogger("sitebind.supervisor")
+
+STOP_SECONDS = 10.0
+"""How long acts may take to end at a stop; a sign-in that waits for its answer is worth some of it."""
+RECORD_SECONDS = 5.0
+_START_AGAIN = 2.0
+_AT_ONCE = 256
+
+
+class Listener(Protocol):
+    """The HTTP server, as far as the supervisor needs it."""
+
+    async def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be had."""
+
+    async def stop(self) -> None:
+        """Finish what is being answered, bounded."""
+
+
+class Watching(Protocol):
+    """Says that something about the configuration may have changed."""
+
+    async def watch(self, targets: Iterable[Path]) -> None:
+        """Watch these files and folders instead of the ones before."""
+
+    def changes(self) -> AsyncIterator[None]:
+        """One item for each burst of changes."""
+
+    def close(self) -> None:
+        """Stop watching."""
+
+
+class Supervisor:
+    """Owns every task of the engine."""
+
+    def __init__(
+        self,
+        *,
+        driver: Driver,
+        records: Tasks,
+        acts: Tasks,
+        live: LiveBinds,
+        scheduler: Scheduler,
+        configuration: Configuration,
+        journal: Journal,
+        vault: Vault,
+        clouds: Clouds,
+        listener: Listener,
+        watching: Watching,
+        observer: Observer,
+        clock: Clock,
+        version: str,
+    ) -> None:
+        self._driver = driver
+        self._records = records
+        self._acts = acts
+        self._live = live
+        self._scheduler = scheduler
+        self._configuration = configuration
+        self._journal = journal
+        self._vault = vault
+        self._clouds = clouds
+        self._listener = listener
+        self._watching = watching
+        self._observer = observer
+        self._clock = clock
+        self._version = version
+        self._services = Tasks()
+        self._targets: set[Path] = set()
+        self._services_failed: asyncio.Future[None] | None = None
+        driver.listen(self._closed_binds)
+
+    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
+        """Run until `stop` is set. Raises OSError when the listener cannot start."""
+        self._services_failed = asyncio.get_running_loop().create_future()
+        await self._restore()
+        try:
+            await self._listener.start()
+            self._serve("timers", self._scheduler.run())
+            self._serve("configuration", self._configure())
+            self._serve("audit chain check", self._check_chain())
+            ready()
+            await self._until(stop)
+        finally:
+            await self._stop()
+
+    def _serve(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._services.start(work, name=name, failed=self._service_failed)
+
+    def _service_failed(self, error: BaseException) -> None:
+        if self._services_failed is not None and not self._services_failed.done():
+            self._services_failed.set_exception(error)
+
+    async def _until(self, stop: asyncio.Event) -> None:
+        """A service that fails by a defect stops the daemon: half of it running would tell lies."""
+        if self._services_failed is None:
+            return
+        stopping = asyncio.create_task(stop.wait(), name="stop requested")
+        either: set[asyncio.Future[Any]] = {stopping, self._services_failed}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if self._services_failed.done():
+            self._services_failed.result()
+
+    def _closed_binds(self, step: Step) -> None:
+        opened = step.before.open
+        if opened is not None and step.after.open != opened:
+            self._live.end(opened.bind_id)
+
+    async def _restore(self) -> None:
+        """Take the stored sites in, in the order of their slots, and let each know of the restart."""
+        stored = sorted((await self._journal.snapshots()).values(), key=lambda now: slot_order(now.site))
+        for snapshot in stored:
+            self._driver.adopt(snapshot)
+        await self._note("daemon_started", {"version": self._version, "sites": len(stored)})
+        for snapshot in stored:
+            self._driver.post(snapshot.site, Restarted())
+        await self._revoke_orphans({snapshot.site: snapshot for snapshot in stored})
+
+    async def _revoke_orphans(self, stored: dict[str, Snapshot]) -> None:
+        for bind_id, site in (await self._vault.ids()).items():
+            now = stored.get(site)
+            if now is not None and not now.holds(bind_id) and bind_id not in now.revoke_pending:
+                self._driver.post(site, OrphanFound(bind_id=bind_id))
+
+    async def _note(self, event: str, detail: dict[str, object]) -> None:
+        entry = JournalEntry(
+            at=self._clock.now(), site="", actor=DAEMON, event=event, before="", after="", detail=detail
+        )
+        try:
+            await self._journal.append(entry)
+        except JournalUnavailable as error:
+            _log.error("%s could not be recorded: %s", event, error)
+
+    async def _configure(self) -> None:
+        """Apply the configuration, then follow its changes."""
+        await self._watching.watch(self._configuration.watched())
+        await self._reload(DAEMON)
+        await self._watch_more()
+        async for _ in self._watching.changes():
+            await self._reload("watch:file")
+            await self._watch_more()
+
+    async def _watch_more(self) -> None:
+        """Follow the files that the settings name now. What changed while they were not watched is read again."""
+        while (targets := self._configuration.watched()) != self._targets:
+            added, self._targets = targets - self._targets, targets
+            await self._watching.watch(targets)
+            if added:
+                await self._reload("watch:file")
+
+    async def _reload(self, actor: str) -> None:
+        while True:
+            try:
+                await self._configuration.reload(Caller(actor=actor))
+            except JournalUnavailable as error:
+                _log.error("the configuration could not be applied: %s", error)
+                await self._clock.sleep(_START_AGAIN)
+            else:
+                return
+
+    def reload_soon(self, actor: str) -> None:
+        """Read the configuration again, for a signal handler."""
+        self._serve(f"reload for {actor}", self._reload_for(actor))
+
+    async def _reload_for(self, actor: str) -> None:
+        try:
+            answer = await self._configuration.reload(Caller(actor=actor))
+        except JournalUnavailable as error:
+            _log.error("%s: the configuration could not be applied: %s", actor, error)
+            return
+        for finding in answer.findings:
+            _log.warning("%s: %s", actor, finding)
+        for change in answer.changes:
+            _log.info("%s: [%s] %s: %s", actor, change.section, change.option, change.result)
+        _log.info("%s: configuration %s", actor, answer.outcome)
+
+    async def _check_chain(self) -> None:
+        """Walk the audit chain once after the start, so that tampering while stopped is seen."""
+        self._observer.chain_verified(await self._journal.verify())
+
+    async def _stop(self) -> None:
+        await self._listener.stop()
+        self._watching.close()
+        late = await self._services.close(seconds=STOP_SECONDS)
+        await self._configuration.close()
+        late += await self._acts.close(seconds=STOP_SECONDS)
+        if late:
+            _log.warning("these did not end in time and are left behind: %s", ", ".join(late))
+        await self._settle_records()
+        await self._note("daemon_stopped", {})
+        await self._clouds.close()
+
+    async def _settle_records(self) -> None:
+        """What is being recorded ends; what waits for a broken journal is given up, and is said."""
+        try:
+            async with asyncio.timeout(RECORD_SECONDS):
+                await self._records.settle()
+        except TimeoutError:
+            left = await self._records.close(seconds=RECORD_SECONDS)
+            _log.warning("results that could not be recorded are lost: %s", ", ".join(left) or "journal not writable")

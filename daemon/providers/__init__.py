@@ -1,0 +1,1 @@
+"""Adapters to the outside services; each implements a port and none knows another."""

@@ -1,0 +1,1 @@
+"""Durable memory in SQLite: journal, audit chain and vault."""

@@ -1,0 +1,164 @@
+"""The journal in SQLite: implements `daemon.ports.Journal`. Made by the composition root for the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from daemon.ports import AuditRecord, BindReport, ChainReport, JournalEntry, JournalUnavailable
+from daemon.store.audit import known_end, newest_records, read_records, walk_on
+from daemon.store.chain import Walk, link, whole
+from daemon.store.connection import connect_reader, make_private, on_thread
+from daemon.store.holder import Holder
+from daemon.store.rows import REPORT_COLUMNS, document_of, report_of, report_row, snapshot_of
+from daemon.store.trouble import unavailable
+from daemon.store.writer import Prepared, Writer
+from states import Snapshot
+
+T = TypeVar("T")
+
+CHUNK = 2_000
+"""Records verified in one trip to the reader's thread: about 3 ms, so that other readers get their turn."""
+
+
+def _nobody(count: int) -> None:
+    """Nobody wants to know."""
+
+
+class SqliteJournal:
+    """`path` is the database file; its folder is made when missing. `committed` is told each group's size."""
+
+    def __init__(self, path: Path, *, committed: Callable[[int], None] = _nobody) -> None:
+        self.path = path
+        self._committed = committed
+        self._turns = asyncio.Lock()
+        self._holder: Holder | None = None
+        self._writer: Writer | None = None
+        self._reader: aiosqlite.Connection | None = None
+
+    async def open(self) -> None:
+        """Take the lock, bring the schema up to date, start the writer.
+
+        Raises `DatabaseInUse`, `SchemaRefused`, or `JournalUnavailable` with the reason.
+        """
+        async with self._turns:
+            try:
+                await self._open()
+            except BaseException as error:
+                await self._close()
+                if isinstance(error, (sqlite3.Error, OSError)):
+                    raise unavailable(error, self.path) from error
+                raise
+
+    async def close(self) -> None:
+        """Commit what waits, then let go of everything. Closing twice is well."""
+        async with self._turns:
+            await self._close()
+
+    async def append(self, entry: JournalEntry) -> int:
+        """See the port. Also raises TypeError or ValueError for an entry that cannot be recorded.
+
+        When the caller is cancelled meanwhile, it still gets its answer and is cancelled at its next wait: so
+        it can adopt in memory what is durable on disk.
+        """
+        return await self._writing().append(
+            Prepared(
+                link(entry),
+                entry.site,
+                None if entry.snapshot is None else document_of(entry.snapshot),
+                None if entry.report is None else report_row(entry.report),
+            )
+        )
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work` with the write connection on its thread, between two groups; it makes its transactions.
+
+        Waits to the end like `append`. Raises `JournalUnavailable`, or what `work` raises.
+        """
+        return await self._writing().run(work)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work` with a read-only connection on its thread. Raises `JournalUnavailable`."""
+        if self._reader is None:
+            raise JournalUnavailable(f"the journal {self.path} is closed")
+        try:
+            return await on_thread(self._reader, work)
+        except sqlite3.Error as error:
+            raise unavailable(error, self.path) from error
+
+    async def snapshots(self) -> dict[str, Snapshot]:
+        def work(connection: sqlite3.Connection) -> dict[str, Snapshot]:
+            rows = connection.execute("SELECT site, document FROM snapshots ORDER BY site")
+            return {site: snapshot_of(site, document) for site, document in rows}
+
+        return await self.read(work)
+
+    async def reports(self, site: str, *, limit: int = 50) -> list[BindReport]:
+        query = f"SELECT {REPORT_COLUMNS} FROM binds WHERE site = ? ORDER BY attempt DESC, rowid DESC LIMIT ?"  # noqa: S608 - a constant
+        rows = await self.read(lambda connection: connection.execute(query, (site, limit)).fetchall())
+        return [report_of(row) for row in rows]
+
+    async def report(self, site: str, bind_id: str) -> BindReport | None:
+        query = f"SELECT {REPORT_COLUMNS} FROM binds WHERE site = ? AND id = ?"  # noqa: S608 - a constant
+        row = await self.read(lambda connection: connection.execute(query, (site, whole(bind_id))).fetchone())
+        return None if row is None else report_of(row)
+
+    async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
+        return await self.read(lambda db: list(read_records(db, site=site, after=after, limit=limit)))
+
+    async def newest(self, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
+        return await self.read(lambda db: newest_records(db, site=site, limit=limit))
+
+    async def verify(self) -> ChainReport:
+        walk = Walk()
+
+        def chunk(connection: sqlite3.Connection) -> int:
+            return walk_on(walk, connection, limit=CHUNK)
+
+        # Both before the walk: the chain may grow meanwhile, but never shrink below what was acknowledged.
+        known = max(self._writing().head.seq, await self.read(known_end))
+        while walk.intact and await self.read(chunk) > 0:
+            pass
+        walk.must_reach(known)
+        return walk.report()
+
+    def _writing(self) -> Writer:
+        if self._writer is None:
+            raise JournalUnavailable(f"the journal {self.path} is closed")
+        return self._writer
+
+    async def _open(self) -> None:
+        if self._writer is not None:
+            return
+        path, holder = await asyncio.to_thread(_take, self.path)
+        self._holder = holder
+        writer = Writer(path, committed=self._committed)
+        await writer.open()
+        self._writer = writer
+        self._reader = await connect_reader(path)
+
+    async def _close(self) -> None:
+        # The reader goes first: it would keep the log from being folded in.
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await reader.close()
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
+        if self._holder is not None:
+            self._holder.release()
+            self._holder = None
+
+
+def _take(path: Path) -> tuple[Path, Holder]:
+    """The real file, existing and private, and the lock on it; links to one file share its lock."""
+    path = path.resolve()
+    make_private(path)
+    holder = Holder(path)
+    holder.take()
+    return path, holder

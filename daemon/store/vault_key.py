@@ -1,0 +1,95 @@
+"""The vault's key: read, made or derived. Called by the vault, off the loop.
+
+A key file beside the database protects copies and backups of the database, nothing more. A key that was used
+before is never replaced by a new one: what it sealed would be lost without a word.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+from daemon.ports import VaultLocked
+
+SIZE = 32
+
+
+def from_text(text: str) -> bytes | None:
+    """The key, when the text is the base64 form (either alphabet) of 32 bytes; None for a passphrase."""
+    try:
+        found = base64.b64decode(text.strip().translate(str.maketrans("-_", "+/")), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return found if len(found) == SIZE else None
+
+
+def from_passphrase(text: str, salt: bytes) -> bytes:
+    """The key of a passphrase: scrypt with 32 MiB, about a tenth of a second."""
+    return hashlib.scrypt(text.encode(), salt=salt, n=2**15, r=8, p=1, maxmem=64 * 2**20, dklen=SIZE)
+
+
+def from_file(path: Path) -> bytes:
+    """The key in a file: 32 bytes, or their base64 form. Raises `VaultLocked`; FileNotFoundError when missing."""
+    try:
+        mode, content = path.stat().st_mode, path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise VaultLocked(f"the vault's key file cannot be read: {error}") from error
+    if mode & 0o077:
+        raise VaultLocked(
+            f"others may read the vault's key file {path}: find out who did, then `chmod 400 {path}` and restart"
+        )
+    key = content if len(content) == SIZE else from_text(content.decode("ascii", "replace"))
+    if key is None:
+        raise VaultLocked(f"the vault's key file {path} does not hold a key: restore it from a backup")
+    return key
+
+
+def make(path: Path) -> bytes:
+    """A new key in a new file with mode 0400, whole or not at all. Raises `VaultLocked`."""
+    key = secrets.token_bytes(SIZE)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        _write(draft, base64.b64encode(key) + b"\n")
+        try:
+            os.link(draft, path)  # unlike a rename it never replaces
+        finally:
+            draft.unlink()
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise VaultLocked(f"the vault's key file could not be made: {error}") from error
+    return key
+
+
+def key_id(key: bytes) -> str:
+    """A name for the key that says nothing about it: 16 hex digits."""
+    return derived(key, "key id").hex()[:16]
+
+
+def derived(key: bytes, purpose: str) -> bytes:
+    """A key for one purpose (HKDF with SHA-256, RFC 5869): none tells anything about another."""
+    extracted = hmac.digest(b"sitebind vault", key, "sha256")
+    return hmac.digest(extracted, purpose.encode() + b"\x01", "sha256")
+
+
+def _write(path: Path, content: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
+    try:
+        os.write(file, content)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

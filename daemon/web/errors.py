@@ -1,0 +1,120 @@
+"""Every error as a problem document (RFC 9457). Raised anywhere in `daemon.web`, written by `daemon.web.gate`.
+
+`code` is stable and is what a program looks at; `detail` is for the administrator. `remedy`, `findings` and the
+like are further members where they help.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+
+from daemon.engine.operations import RequestRefused, UnknownBind, UnknownSite
+from daemon.ports import JournalUnavailable
+from daemon.web.answers import encode
+
+_log = logging.getLogger("sitebind.web")
+
+CONTENT_TYPE: Final = "application/problem+json"
+_CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
+_RETRY_JOURNAL_AFTER: Final = "5"
+
+
+class HttpProblem(Exception):
+    """An answer that is not the one hoped for. `members` are added to the document."""
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **members: Any
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.headers = headers or {}
+        self.members = members
+
+
+def problem_response(error: Exception, request_id: str) -> web.Response:
+    """The answer for anything that a handler raised; what nobody foresaw is logged and becomes a 500."""
+    problem = _understood(error)
+    if problem is None:
+        _log.error("a request failed in a way that nobody foresaw", exc_info=error, extra={"request_id": request_id})
+        problem = _unforeseen()
+    return web.Response(
+        status=problem.status,
+        body=encode(_document(problem, request_id)),
+        headers={
+            "Content-Type": CONTENT_TYPE,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+            **problem.headers,
+        },
+    )
+
+
+def _document(problem: HttpProblem, request_id: str) -> dict[str, Any]:
+    return {
+        "type": f"urn:sitebind:problem:{problem.code}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "code": problem.code,
+        "request_id": request_id,
+        **problem.members,
+    }
+
+
+def _understood(error: Exception) -> HttpProblem | None:
+    match error:
+        case HttpProblem():
+            return error
+        case RequestRefused():
+            return _refused(error)
+        case UnknownSite():
+            return HttpProblem(
+                404, "unknown-site", f"There is no site {error.args[0]!r}. GET /api/v1/sites lists all of them."
+            )
+        case UnknownBind():
+            return HttpProblem(404, "unknown-bind", f"The site has no bind {error.args[0]!r}.")
+        case JournalUnavailable():
+            headers = {"Retry-After": _RETRY_JOURNAL_AFTER}
+            return HttpProblem(503, "journal-unavailable", f"Nothing was done: {error}", headers=headers)
+        case web.RequestPayloadError():
+            return HttpProblem(400, "bad-body", "The request's body is not framed as HTTP wants it.")
+        case web.HTTPException():
+            return _of_aiohttp(error)
+        case _:
+            return None
+
+
+def _refused(error: RequestRefused) -> HttpProblem:
+    members: dict[str, Any] = {}
+    if error.findings:
+        members["findings"] = list(error.findings)
+    if error.bind_id is not None:
+        members["bind_id"] = error.bind_id
+    return HttpProblem(409, error.code, error.reason, **members)
+
+
+def _of_aiohttp(error: web.HTTPException) -> HttpProblem:
+    allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+    details = {
+        404: "Nothing is served under this path. GET /openapi.json describes everything that is.",
+        405: f"This path does not know the method; it knows {allow.get('Allow', 'others')}.",
+        413: "The body is larger than 64 KiB.",
+    }
+    code = _CODES.get(error.status, error.reason.lower().replace(" ", "-"))
+    return HttpProblem(error.status, code, details.get(error.status, error.reason), headers=allow)
+
+
+def _unforeseen() -> HttpProblem:
+    return HttpProblem(
+        500,
+        "internal",
+        "This is a defect in sitebind. The log holds the traceback under this request id.",
+        remedy="Report it with the log lines of this request id, then try again.",
+    )

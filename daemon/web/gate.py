@@ -1,0 +1,97 @@
+"""What every request passes, in this order: request id, Host, Origin, token, handler, errors, metrics, log.
+
+One middleware and not six: each costs a coroutine a request, and this is the path of `POST /rebind`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from daemon.engine.operations import Operations
+from daemon.ports import Clock, Observer
+from daemon.web.auth import PRINCIPAL, REQUEST_ID, Door, Scope
+from daemon.web.errors import problem_response
+from daemon.web.origin import HostCheck, check_origin
+
+_log = logging.getLogger("sitebind.web")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+UNMATCHED = "unmatched"
+"""The route of requests that none fits: the raw path is a stranger's text and no label."""
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
+
+
+def request_id_of(request: web.Request) -> str:
+    """The caller's X-Request-ID when it is fit for a log line, else a new one."""
+    given = request.headers.get("X-Request-ID")
+    if given is not None and _SANE_ID.fullmatch(given):
+        return given
+    return secrets.token_hex(8)
+
+
+class Gate:
+    """The middleware. `scopes` says what each handler is for; what is in no list is for readers."""
+
+    def __init__(
+        self, operations: Operations, observer: Observer, *, clock: Clock, door: Door, hosts: HostCheck
+    ) -> None:
+        self._operations = operations
+        self._observer = observer
+        self._clock = clock
+        self._door = door
+        self._hosts = hosts
+        self.scopes: Mapping[Handler, Scope] = {}
+
+    @web.middleware
+    async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer one request; whatever is raised inside becomes a problem document."""
+        started = self._clock.monotonic()
+        request_id = request[REQUEST_ID] = request_id_of(request)
+        response: web.StreamResponse
+        try:
+            self._admit(request)
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - this is the edge; nothing is swallowed, all is answered
+            response = problem_response(error, request_id)
+        if not response.prepared:
+            dress(response, request_id)
+        self._tell(request, response.status, self._clock.monotonic() - started)
+        return response
+
+    def _admit(self, request: web.Request) -> None:
+        host = self._hosts.check(request, self._operations.settings.allowed_hosts)
+        check_origin(request, host)
+        scope = self.scopes.get(request.match_info.handler, Scope.READ)
+        request[PRINCIPAL] = self._door.admit(request, scope)
+
+    def _tell(self, request: web.Request, status: int, seconds: float) -> None:
+        resource = request.match_info.route.resource
+        route = UNMATCHED if resource is None else resource.canonical
+        self._observer.http_request(method=request.method, route=route, status=status, seconds=seconds)
+        # A refused call is worth a line, since it stands in no other place; the rest is for whoever debugs.
+        level = logging.DEBUG if status < 400 or status == 503 else logging.INFO
+        if _log.isEnabledFor(level):
+            _log.log(
+                level,
+                "%s %s: %d after %.4f s (from %s)",
+                request.method,
+                route,
+                status,
+                seconds,
+                request.remote,
+                extra={"request_id": request[REQUEST_ID]},
+            )
+
+
+def dress(response: web.StreamResponse, request_id: str) -> None:
+    """Headers of every answer."""
+    headers = response.headers
+    headers["X-Request-ID"] = request_id
+    headers["Server"] = "sitebind"

@@ -1,0 +1,222 @@
+"""What any `Cloud` must do, whichever API version it speaks. Subclasses say only how to build one."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from daemon.ports import Authorization, Cloud, Credentials, Keys, Place, ProviderFault
+from daemon.sandbox import Sandbox
+from daemon.sandbox import world as known
+from states import Fault
+
+STEPS = ("connect", "discover", "authenticate", "authorize", "verify", "revoke")
+DELIVERY = {
+    "throttled": Fault.THROTTLED,
+    "service-error": Fault.SERVICE_ERROR,
+    "empty-body": Fault.ANSWER_MALFORMED,
+    "malformed-body": Fault.ANSWER_MALFORMED,
+    "wrong-shape": Fault.ANSWER_MALFORMED,
+    "huge-body": Fault.ANSWER_TOO_LARGE,
+    "slow": Fault.TIMED_OUT,
+    "reset": Fault.CONNECTION_LOST,
+    "half-body": Fault.CONNECTION_LOST,
+}
+"""Troubles that can hit every call, and what each is called by us."""
+
+ON_CONNECTING = {
+    "expired-certificate": Fault.CERTIFICATE_UNTRUSTED,
+    "forged-certificate": Fault.CERTIFICATE_UNTRUSTED,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A trouble, the step at which it shows, and the fault that it has to be."""
+
+    trouble: str
+    step: str
+    fault: Fault
+    says: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.trouble} at {self.step}"
+
+
+class Walk:
+    """Walks the steps of a bind one after the other, keeping what the earlier ones gave."""
+
+    def __init__(self, cloud: Cloud, credentials: Credentials) -> None:
+        self.cloud = cloud
+        self.credentials = credentials
+        self.reached = ""
+        self.place: Place
+        self.keys: Keys
+        self.authorization: Authorization
+
+    async def to(self, last: str) -> Walk:
+        """Take every step up to and including `last`."""
+        for step in STEPS[: STEPS.index(last) + 1]:
+            await self.take(step)
+        return self
+
+    async def before(self, step: str) -> Walk:
+        number = STEPS.index(step)
+        return await self.to(STEPS[number - 1]) if number else self
+
+    async def take(self, step: str) -> None:
+        match step:
+            case "connect":
+                self.reached = await self.cloud.connect()
+            case "discover":
+                self.place = await self.cloud.discover(self.credentials)
+            case "authenticate":
+                self.keys = await self.cloud.authenticate(self.place, self.credentials, refresh=None)
+            case "authorize":
+                self.authorization = await self.cloud.authorize(self.keys)
+            case "verify":
+                await self.cloud.verify(self.keys)
+            case "revoke":
+                await self.cloud.revoke(self.keys)
+
+    def secrets(self) -> set[str]:
+        """Everything that no fault may show."""
+        given = (self.credentials.password, self.credentials.application_key, self.credentials.client_secret)
+        texts = {secret.reveal() for secret in given if secret is not None}
+        if hasattr(self, "keys"):
+            texts |= {text.reveal() for name, text in self.keys.values.items() if not name.endswith("_id")}
+        return texts | {known.DEMO_PASSPHRASE}
+
+
+def assert_tells_no_secret(fault: ProviderFault, secrets: set[str]) -> None:
+    shown = "".join([str(fault), repr(fault), fault.detail, *traceback.format_exception(fault)])
+    link: BaseException | None = fault
+    while link is not None:
+        shown += f"{link!s}{link!r}{vars(link)!r}"
+        link = link.__cause__ or link.__context__
+    assert [secret for secret in secrets if secret in shown] == []
+
+
+class CloudContract:
+    """Subclasses give the fixtures `sandbox`, `cloud` and `credentials`, and the calls that they make."""
+
+    calling: Mapping[str, str]
+    """The steps that call, with one endpoint of each."""
+
+    async def test_a_bind_goes_through_from_end_to_end(self, cloud: Cloud, credentials: Credentials) -> None:
+        """The demo's sign-in gets keys that prove themselves, and ends them."""
+        walk = await Walk(cloud, credentials).to("revoke")
+        found = walk.authorization
+        assert found.account_code == known.DEMO_ACCOUNT_CODE
+        assert found.company == known.DEMO_COMPANY
+        assert found.region == known.DEMO_REGION
+        assert found.role == known.BASIC_ADMINISTRATOR
+        assert found.warnings == ()
+
+    async def test_connecting_says_what_was_reached(self, cloud: Cloud, credentials: Credentials) -> None:
+        """The report names host, address, TLS version and the certificate's issuer."""
+        said = (await Walk(cloud, credentials).to("connect")).reached
+        for part in ("localhost", "127.0.0.1", "TLSv1.3", "sitebind sandbox CA"):
+            assert part in said
+
+    async def test_keys_hold_all_that_is_needed_later(self, cloud: Cloud, credentials: Credentials) -> None:
+        """Verification and revocation need nothing but the keys: no configuration, no place."""
+        walk = await Walk(cloud, credentials).to("authenticate")
+        assert walk.keys.method == credentials.method
+        assert walk.keys.base_url == walk.place.base_url
+        assert len(walk.keys.identity) == 32
+
+    async def test_keys_cannot_be_printed(self, cloud: Cloud, credentials: Credentials) -> None:
+        """A log line with keys in it shows none of them."""
+        walk = await Walk(cloud, credentials).to("authenticate")
+        assert [secret for secret in walk.secrets() if secret in f"{walk.keys!r} {walk.keys}"] == []
+
+    async def test_revoking_twice_is_well(self, cloud: Cloud, credentials: Credentials) -> None:
+        """A crash between the call and its record repeats the call."""
+        walk = await Walk(cloud, credentials).to("revoke")
+        await walk.take("revoke")
+
+    async def test_a_refused_sign_in_is_never_tried_again_by_itself(
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox
+    ) -> None:
+        """A retry loop locks accounts."""
+        walk = await Walk(cloud, credentials).to("discover")
+        sandbox.script.start("wrong-password")
+        before = sum(sandbox.calls.values())
+        with pytest.raises(ProviderFault) as caught:
+            await walk.take("authenticate")
+        assert caught.value.fault.refuses_credentials
+        assert not caught.value.fault.heals_by_itself
+        assert sum(sandbox.calls.values()) == before + 1
+
+    async def test_the_guides_minimal_role_is_enough_with_a_warning(
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox
+    ) -> None:
+        """It may not read the account: the company then comes from the profile."""
+        walk = await Walk(cloud, credentials).to("authenticate")
+        sandbox.script.start("minimal-role")
+        await walk.take("authorize")
+        assert walk.authorization.company == known.DEMO_COMPANY
+        assert walk.authorization.account_code == known.DEMO_ACCOUNT_CODE
+        assert walk.authorization.region == known.DEMO_REGION
+        assert walk.authorization.role == known.SYNC_ADMINISTRATOR
+        assert "may not read the account" in walk.authorization.warnings[0]
+        await walk.take("verify")
+
+    async def test_a_missing_role_is_named(
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox
+    ) -> None:
+        """The administrator reads which role is needed."""
+        walk = await Walk(cloud, credentials).to("authenticate")
+        sandbox.script.start("missing-role")
+        with pytest.raises(ProviderFault, match="Synchronization Engine Administrator") as caught:
+            await walk.take("authorize")
+        assert caught.value.fault is Fault.PERMISSION_MISSING
+        with pytest.raises(ProviderFault) as caught:
+            await walk.take("verify")
+        assert caught.value.fault is Fault.PERMISSION_MISSING
+
+    @pytest.mark.parametrize("trouble", DELIVERY)
+    async def test_trouble_in_delivery_is_told_apart(
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, trouble: str
+    ) -> None:
+        """At every step that calls: the right fault, the call's id, and no secret."""
+        for step, endpoint in self.calling.items():
+            walk = await Walk(cloud, credentials).before(step)
+            sandbox.script.start(trouble, endpoint=endpoint)
+            with pytest.raises(ProviderFault) as caught:
+                await walk.take(step)
+            sandbox.script.heal()
+            assert caught.value.fault is DELIVERY[trouble], step
+            assert "request id" in caught.value.detail, step
+            assert caught.value.retry_after == (2.0 if trouble == "throttled" else None), step
+            assert_tells_no_secret(caught.value, walk.secrets())
+
+    @pytest.mark.parametrize("trouble", ON_CONNECTING)
+    async def test_a_certificate_that_proves_nothing_ends_the_call(
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, trouble: str
+    ) -> None:
+        """The fault names who issued the certificate, and no credentials were sent."""
+        walk = await Walk(cloud, credentials).to("discover")
+        sandbox.script.start(trouble)
+        before = dict(sandbox.calls)
+        with pytest.raises(ProviderFault, match="issued by") as caught:
+            await walk.take("authenticate")
+        assert caught.value.fault is ON_CONNECTING[trouble]
+        assert dict(sandbox.calls) == before
+        assert_tells_no_secret(caught.value, walk.secrets())
+
+    async def assert_case(self, case: Case, cloud: Cloud, credentials: Credentials, sandbox: Sandbox) -> None:
+        """Bring the walk before the step, start the trouble, and look at the fault."""
+        walk = await Walk(cloud, credentials).before(case.step)
+        sandbox.script.start(case.trouble, **case.options)
+        with pytest.raises(ProviderFault) as caught:
+            await walk.take(case.step)
+        assert caught.value.fault is case.fault
+        assert case.says in caught.value.detail
+        assert_tells_no_secret(caught.value, walk.secrets())

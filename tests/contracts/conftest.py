@@ -1,0 +1,60 @@
+"""A running sandbox, the real adapters before it, and a clock that both sides share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from daemon.ports import Route
+from daemon.providers.clouds import MimecastClouds
+from daemon.providers.http import HttpClients, Limits
+from daemon.sandbox import Sandbox, World, small_world
+from tests.clock import ManualClock
+
+Observed = list[tuple[str, str]]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One directory for the session: certificates are made once."""
+    return tmp_path_factory.mktemp("contract-sandbox")
+
+
+@pytest.fixture
+def world() -> World:
+    return small_world(keys_per_user=50)
+
+
+@pytest.fixture
+async def sandbox(certificates: Path, clock: ManualClock, world: World) -> AsyncIterator[Sandbox]:
+    async with Sandbox(directory=certificates, world=world, now=clock.now) as running:
+        yield running
+
+
+@pytest.fixture
+def observed() -> Observed:
+    """The endpoint and the code of every call."""
+    return []
+
+
+@pytest.fixture
+async def clouds(clock: ManualClock, observed: Observed) -> AsyncIterator[MimecastClouds]:
+    limits = Limits(connect=5.0, total=0.5)
+    clients = HttpClients(
+        lambda endpoint, code, _: observed.append((endpoint, code)), clock=clock, limits=limits
+    )
+    made = MimecastClouds(clients, clock=clock)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def route(sandbox: Sandbox) -> Route:
+    return Route(ca_file=str(sandbox.ca_file))

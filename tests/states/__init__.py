@@ -1,0 +1,1 @@
+"""The pure core: examples row by row, and properties over whole histories."""

@@ -1,0 +1,107 @@
+"""A client that holds every answer against `openapi.yaml`: status, content type, headers and body."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import aiohttp
+import jsonschema
+
+from daemon.web.openapi import document
+
+PROBLEM = {"$ref": "#/components/schemas/Problem"}
+
+
+@cache
+def description() -> dict[str, Any]:
+    return document()
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer that agrees with the description."""
+
+    status: int
+    headers: Any
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        """The problem's code."""
+        return str(self.json["code"])
+
+
+class DescribedClient:
+    """Calls one daemon."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self.url = url
+
+    async def get(self, path: str, **options: Any) -> Reply:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, **options: Any) -> Reply:
+        return await self.call("POST", path, **options)
+
+    async def call(self, method: str, path: str, **options: Any) -> Reply:
+        async with self._session.request(method, self.url + path, **options) as answer:
+            reply = Reply(answer.status, answer.headers, await answer.text())
+        agrees(method, path.partition("?")[0], reply)
+        return reply
+
+
+def agrees(method: str, path: str, reply: Reply) -> None:
+    """Assert that the answer is one that the description promises."""
+    assert re.fullmatch(r"\S{1,128}", reply.headers["X-Request-ID"])
+    promised = _promised(method, path, reply.status)
+    content_type = reply.headers["Content-Type"].partition(";")[0]
+    if promised is None:
+        assert reply.status in (404, 405), f"{method} {path} answers {reply.status}, which is nowhere described"
+        schema = PROBLEM
+        assert content_type == "application/problem+json"
+    else:
+        for name, header in promised.get("headers", {}).items():
+            _valid(header.get("schema") or _resolved(header)["schema"], reply.headers[name])
+        assert content_type in promised["content"], f"{content_type} is not described for {path}"
+        schema = promised["content"][content_type]["schema"]
+    if method == "HEAD":
+        assert reply.text == ""
+    elif content_type.endswith("json"):
+        _valid(schema, reply.json)
+        if reply.status >= 400 and content_type == "application/problem+json":
+            assert reply.json["status"] == reply.status
+            assert reply.json["request_id"] == reply.headers["X-Request-ID"]
+
+
+def _promised(method: str, path: str, status: int) -> dict[str, Any] | None:
+    wanted = "get" if method == "HEAD" else method.lower()
+    for template, item in description()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) and wanted in item:
+            responses = item[wanted]["responses"]
+            assert str(status) in responses, f"{method} {path} answers {status}, which is not described"
+            return _resolved(responses[str(status)])
+    return None
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        found: Any = description()
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            found = found[part]
+        node = found
+    return node
+
+
+def _valid(schema: dict[str, Any], value: Any) -> None:
+    whole = {**schema, "components": description()["components"]}
+    checker = jsonschema.Draft202012Validator(whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+    checker.validate(value)

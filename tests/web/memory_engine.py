@@ -1,0 +1,258 @@
+"""An engine in memory behind the real `Operations`: the real lifecycle decides, a test plays the service."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from daemon.config.model import DaemonSettings
+from daemon.engine.operations import (
+    Caller,
+    Check,
+    Health,
+    OneTimeSignIn,
+    ReloadAnswer,
+    RequestRefused,
+    SiteView,
+    UnknownBind,
+    UnknownSite,
+)
+from daemon.ports import AuditRecord, BindReport, JournalUnavailable, Secret
+from states import (
+    BindStep,
+    Event,
+    Fault,
+    HeldBinding,
+    Impact,
+    Lifecycle,
+    Refused,
+    Snapshot,
+    Step,
+    Terms,
+    first_snapshot,
+    is_ready,
+    problems,
+)
+from states.events import BindFailed, BindRequested, BindSucceeded, ConfigAccepted, ConfigWithdrawn
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+TERMS = Terms(fingerprint="inputs", credentials="sign-in", automatic=False)
+STEP = BindStep(step="connect", status="passed", seconds=0.25, detail="127.0.0.1:443", remedy="")
+NOTHING = "0" * 64
+
+
+class MemoryEngine:
+    """Implements `daemon.engine.operations.Operations`; time passes a second with every event."""
+
+    def __init__(self, *sites: str) -> None:
+        self.settings = DaemonSettings(port=0)
+        self.token: Secret | None = None
+        self.journal_down = False
+        self.broken: Exception | None = None
+        self.well = True
+        self.reload_answer = ReloadAnswer(outcome="unchanged")
+        self.seen: list[tuple[str, Caller, str, OneTimeSignIn | None]] = []
+        self.reloads: list[Caller] = []
+        self.records: list[AuditRecord] = []
+        self._lifecycle = Lifecycle()
+        self._snapshots: dict[str, Snapshot] = {}
+        self._reports: dict[str, list[BindReport]] = {}
+        self._ended = asyncio.Condition()
+        for site in sites:
+            self.add(site)
+
+    # What a test does.
+
+    def add(self, site: str, *, configured: bool = True) -> None:
+        """Make a site known, configured unless said otherwise."""
+        self._snapshots[site] = first_snapshot(site, site_code="c0de", at=NOON)
+        self._reports[site] = []
+        if configured:
+            self.apply(site, ConfigAccepted(terms=TERMS, impact=Impact.REBIND, reason="first configuration"))
+
+    def withdraw(self, site: str, finding: str) -> None:
+        """Take the site's configuration away."""
+        self.apply(site, ConfigWithdrawn(reason="bad file", findings=(finding,)))
+
+    async def succeed(self, site: str) -> None:
+        """End the open bind well."""
+        open_bind = self._open(site)
+        binding = HeldBinding(
+            bind_id=open_bind.id,
+            method="cloud",
+            account_code="CXX1",
+            company="Müller & Söhne",
+            region="eu",
+            fingerprint=TERMS.fingerprint,
+            bound_at=self._at(),
+            verified_at=self._at(),
+            expires_at=self._at() + timedelta(days=90),
+        )
+        self.apply(site, BindSucceeded(attempt=open_bind.attempt, binding=binding))
+        await self._close(site, replace(open_bind, state="succeeded"))
+
+    async def fail(self, site: str, fault: Fault) -> None:
+        """End the open bind badly."""
+        open_bind = self._open(site)
+        self.apply(site, BindFailed(attempt=open_bind.attempt, fault=fault, detail="as the test wants it"))
+        await self._close(site, replace(open_bind, state="failed", fault=fault))
+
+    def apply(self, site: str, event: Event) -> Step:
+        """Let the real lifecycle answer, and keep and record what it says."""
+        step = self._lifecycle.apply(self._snapshots[site], event, at=self._at(), chance=0.5)
+        self._snapshots[site] = step.after
+        if not isinstance(step, Refused):
+            self._record(site, step)
+        return step
+
+    # What the web layer asks.
+
+    def api_token(self) -> Secret | None:
+        return self.token
+
+    def sites(self) -> list[SiteView]:
+        return [self.site(site) for site in sorted(self._snapshots)]
+
+    def site(self, site: str) -> SiteView:
+        if self.broken is not None:
+            raise self.broken
+        now = self._known(site)
+        held = now.binding
+        return SiteView(
+            id=site,
+            state=now.state,
+            since=now.since,
+            reason=now.reason,
+            server_name="server1",
+            display_name="Server 1",
+            site_code=now.site_code,
+            region=held.region if held else "",
+            company=held.company if held else "",
+            version="0",
+            binding=held,
+            retry_at=now.retry.due_at if now.retry else None,
+            problems=problems(now, at=self._at()),
+            ready=is_ready(now, at=self._at()),
+        )
+
+    async def rebind(
+        self, site: str, *, caller: Caller, reason: str, one_time: OneTimeSignIn | None = None
+    ) -> BindReport:
+        self._known(site)
+        if self.journal_down:
+            raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
+        self.seen.append((site, caller, reason, one_time))
+        step = self.apply(
+            site,
+            BindRequested(
+                actor=caller.actor,
+                request_id=caller.request_id,
+                reason=reason,
+                one_time=one_time is not None,
+            ),
+        )
+        open_bind = step.after.open
+        if isinstance(step, Refused):
+            raise RequestRefused(
+                step.refusal.value,
+                step.reason,
+                findings=step.after.findings,
+                bind_id=open_bind.bind_id if open_bind else None,
+            )
+        assert open_bind is not None
+        if step.before.open is None:
+            self._reports[site].insert(
+                0,
+                BindReport(
+                    id=open_bind.bind_id,
+                    site=site,
+                    attempt=open_bind.attempt,
+                    actor=open_bind.actor,
+                    reason=open_bind.reason,
+                    state="open",
+                    started_at=open_bind.started_at,
+                    steps=(STEP,),
+                ),
+            )
+        return self._open(site)
+
+    async def wait_for_bind(self, site: str, bind_id: str, *, seconds: float) -> BindReport:
+        try:
+            async with asyncio.timeout(seconds), self._ended:
+                while (await self.bind(site, bind_id)).state == "open":
+                    await self._ended.wait()
+        except TimeoutError:
+            pass
+        return await self.bind(site, bind_id)
+
+    async def binds(self, site: str, *, limit: int = 50) -> list[BindReport]:
+        self._known(site)
+        return self._reports[site][:limit]
+
+    async def bind(self, site: str, bind_id: str) -> BindReport:
+        self._known(site)
+        for report in self._reports[site]:
+            if report.id == bind_id:
+                return report
+        raise UnknownBind(bind_id)
+
+    async def reload(self, *, caller: Caller) -> ReloadAnswer:
+        if self.journal_down:
+            raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
+        self.reloads.append(caller)
+        return self.reload_answer
+
+    async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
+        if site is not None:
+            self._known(site)
+        wanted = [r for r in self.records if r.seq > after and site in (None, r.site)]
+        return wanted[:limit]
+
+    def healthy(self) -> Health:
+        status = "pass" if self.well else "fail"
+        return Health(ok=self.well, checks=(Check(name="loop", status=status, text="turns"),))
+
+    def ready(self, site: str | None = None) -> Health:
+        asked = [self.site(site)] if site is not None else self.sites()
+        checks = tuple(
+            Check(name=view.id, status="pass" if view.ready else "fail", text=view.state.value) for view in asked
+        )
+        return Health(ok=bool(asked) and all(view.ready for view in asked), checks=checks)
+
+    def _known(self, site: str) -> Snapshot:
+        if site not in self._snapshots:
+            raise UnknownSite(site)
+        return self._snapshots[site]
+
+    def _open(self, site: str) -> BindReport:
+        return next(report for report in self._reports[site] if report.state == "open")
+
+    async def _close(self, site: str, ended: BindReport) -> None:
+        finished = replace(ended, finished_at=self._at())
+        self._reports[site] = [finished if r.id == ended.id else r for r in self._reports[site]]
+        async with self._ended:
+            self._ended.notify_all()
+
+    def _at(self) -> datetime:
+        return NOON + timedelta(seconds=len(self.records))
+
+    def _record(self, site: str, step: Step) -> None:
+        previous = self.records[-1].hash if self.records else NOTHING
+        seq = len(self.records) + 1
+        self.records.append(
+            AuditRecord(
+                seq=seq,
+                at=f"2026-03-04T12:00:{seq % 60:02}.000000+00:00",
+                site=site,
+                actor=step.event.actor,
+                event=step.event.trigger,
+                before=step.before.state.value,
+                after=step.after.state.value,
+                request_id=step.event.request_id,
+                detail={"n": seq},
+                previous_hash=previous,
+                hash=hashlib.sha256(f"{previous}{seq}".encode()).hexdigest(),
+            )
+        )
