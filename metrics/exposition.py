@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from metrics.instruments import Instruments
@@ -20,9 +21,10 @@ def _negotiated(accept: str) -> tuple[Encoder, str]:
 
 
 class Exposition:
-    """The text of all instruments."""
+    """The text of a registry and the instruments that fill it."""
 
-    def __init__(self, instruments: Instruments) -> None:
+    def __init__(self, registry: CollectorRegistry, instruments: Instruments) -> None:
+        self._registry = registry
         self._instruments = instruments
 
     def answer(self, accept: str, names: Sequence[str] = ()) -> tuple[str, Iterator[bytes]]:
@@ -30,9 +32,8 @@ class Exposition:
         encoder, content_type = _negotiated(accept)
         if names or "escaping=dots" in content_type or "escaping=values" in content_type:
             # Rare, and never asked for by a Prometheus in its default configuration: the plain way will do.
-            registry = self._instruments.registry
-            asked = registry.restricted_registry(names) if names else registry
-            return content_type, iter((encoder(asked),))
+            registry = self._registry.restricted_registry(names) if names else self._registry
+            return content_type, iter((encoder(registry),))
         open_metrics = content_type.startswith("application/openmetrics-text")
         return content_type, self._pieces(Format.OPEN_METRICS if open_metrics else Format.PLAIN)
 

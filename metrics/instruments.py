@@ -98,7 +98,7 @@ class Instruments:
     """
 
     def __init__(self, registry: CollectorRegistry, *, version: str = "", endpoints: Iterable[str] = ()) -> None:
-        self.registry = registry
+        self._registry = registry
         self.written: list[Written] = []
         self._process(version)
         self._binds()
@@ -132,7 +132,7 @@ class Instruments:
     def _process(self, version: str) -> None:
         build = self._info("sitebind_build", "The running version of sitebind and of Python.")
         build.touch().info({"version": version, "python_version": platform.python_version()})
-        self.written.append(Fresh(ProcessCollector(registry=self.registry)))
+        self.written.append(Fresh(ProcessCollector(registry=self._registry)))
 
     def _binds(self) -> None:
         self.ignored = self._tally(
@@ -193,22 +193,24 @@ class Instruments:
 
     def _tally(self, name: str, documentation: str, *labels: str) -> Tally:
         made = Tally(name, documentation, labels)
-        self.registry.register(made)
+        self._registry.register(made)
         self.written.append(made)
         return made
 
     def _gauge(self, name: str, documentation: str, *, unit: str = "") -> Watched[Gauge]:
-        made = Watched(Gauge(name, documentation, unit=unit, registry=self.registry))
+        made = Watched(Gauge(name, documentation, unit=unit, registry=self._registry))
         self.written.append(made)
         return made
 
     def _histogram(self, name: str, documentation: str, *labels: str) -> Watched[Histogram]:
-        histogram = Histogram(name, documentation, labels, unit="seconds", buckets=BIND_BUCKETS, registry=self.registry)
+        histogram = Histogram(
+            name, documentation, labels, unit="seconds", buckets=BIND_BUCKETS, registry=self._registry
+        )
         made = Watched(histogram)
         self.written.append(made)
         return made
 
     def _info(self, name: str, documentation: str) -> Watched[Info]:
-        made = Watched(Info(name, documentation, registry=self.registry))
+        made = Watched(Info(name, documentation, registry=self._registry))
         self.written.append(made)
         return made

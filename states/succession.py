@@ -274,9 +274,7 @@ def _reason(before: Snapshot, event: Event) -> str:
             return before.open.reason if before.open else "bind succeeded"
         case Restarted():
             return "a restart interrupted the bind"
-        case RetryDue():
-            return "retry"
         case UnbindFinished():
             return "unbound by operator"
         case _:
-            return event.trigger.replace("_", " ")
+            return event.trigger.replace("_", " ")  # "retry due"

@@ -61,8 +61,6 @@ def is_expected_retry(now: Snapshot, event: Event) -> bool:
 
 def is_wanted(now: Snapshot, event: Event) -> bool:
     """Somebody asks; or the daemon asks by itself and has a reason to, also after the wait for its slot."""
-    if not isinstance(event, BindRequested):
-        return False
     if event.actor != DAEMON:
         return True
     has_reason = now.state is State.CONFIGURED or now.owes_a_sign_in

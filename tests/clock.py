@@ -7,20 +7,22 @@ import heapq
 import itertools
 from datetime import UTC, datetime, timedelta
 
-START = datetime(2026, 1, 5, 3, 0, tzinfo=UTC)
-
 
 class ManualClock:
-    """Wall time and monotonic time move together, by `advance`; `jump` moves the wall alone."""
+    """Wall time and monotonic time move together, by `advance`; `jump` moves the wall alone.
+
+    The wall begins at the real time, because certificates on the wire are checked against that.
+    """
 
     def __init__(self) -> None:
+        self._began = datetime.now(UTC)
         self._elapsed = 0.0
         self._shift = timedelta(0)
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = itertools.count()
 
     def now(self) -> datetime:
-        return START + self._shift + timedelta(seconds=self._elapsed)
+        return self._began + self._shift + timedelta(seconds=self._elapsed)
 
     def monotonic(self) -> float:
         return self._elapsed

@@ -101,12 +101,16 @@ def _database(args: argparse.Namespace) -> Path:
 @contextmanager
 def _readable() -> Iterator[None]:
     """What keeps the database from being read becomes a `Failure` in words."""
+    import sqlite3
+
     from daemon.ports import JournalUnavailable
 
     try:
         yield
     except JournalUnavailable as error:
         raise Failure(str(error), Exit.FAILED) from None
+    except sqlite3.Error as error:
+        raise Failure(f"The database cannot be read: {error}.", Exit.FAILED) from None
 
 
 def _verify(args: argparse.Namespace) -> int:

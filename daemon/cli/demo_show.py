@@ -21,7 +21,9 @@ from daemon.cli.sandbox import FOLDER
 from daemon.cli.sandbox_alone import ports_from
 from daemon.cli.sandbox_control import Control
 from daemon.cli.terminal import plain
-from daemon.sandbox import Sandbox, small_world
+from daemon.config.ini import read_config
+from daemon.config.secrets import SecretUnreadable, resolve_now
+from daemon.sandbox import Sandbox, World, small_world
 from daemon.sandbox.world import DEMO_EMAIL
 
 # The commands are printed when the first bind has ended, or after so many seconds at the latest.
@@ -34,6 +36,7 @@ async def run(path: Path, *, listen: str | None, fresh: bool) -> int:
     folder = DemoFolder(path)
     first, again = await asyncio.to_thread(_prepare, folder, listen=listen, fresh=fresh)
     sandbox = Sandbox(directory=folder.sandbox, world=small_world(), ports=ports_from(first))
+    await asyncio.to_thread(_let_the_password_fit, folder, sandbox.world)
     async with AsyncExitStack() as stack:
         await _start(sandbox, first, folder)
         # Stopped after the daemon, which may still talk to the service while it stops.
@@ -53,6 +56,7 @@ class Show:
         self._folder = folder
         self._sandbox = sandbox
         self._again = again
+        self._early: list[str] | None = []
         self._settled = asyncio.Event()
         self._hints: asyncio.Task[None] | None = None
 
@@ -64,15 +68,23 @@ class Show:
         print(f"\nThe configuration is {self._folder.config}, the token lies in {self._folder.token_file}.")
         if self._again:
             print(
-                "The demo ran here before. The simulated Mimecast forgets its keys when it stops, so the held\n"
-                "binding is refused now: sitebind notices within seconds, and signs in again by itself."
+                "The demo ran here before. The simulated Mimecast begins anew each time: it wants the password that\n"
+                "the configuration holds, and no longer knows the keys of the held binding. A site that was bound\n"
+                "notices that within half a minute and signs in again by itself; one that had failed waits for you."
             )
         print("\nEvery transition as it happens:", flush=True)
+        early, self._early = self._early or [], None
+        for line in early:
+            print(line, flush=True)
         self._hints = asyncio.create_task(self._hint(url), name="demo hints")
 
     def step(self, text: str) -> None:
         """A transition happened."""
-        print(f"{datetime.now(UTC):%H:%M:%S} {plain(text)}", flush=True)
+        line = f"{datetime.now(UTC):%H:%M:%S} {plain(text)}"
+        if self._early is None:
+            print(line, flush=True)
+        else:  # what happens before the daemon answers is told under the heading, too
+            self._early.append(line)
         if _SETTLED.search(text):
             self._settled.set()
 
@@ -138,6 +150,15 @@ def _prepare(folder: DemoFolder, *, listen: str | None, fresh: bool) -> tuple[in
     if settings is not None:
         refuse_a_taken_port(settings, config=folder.config)
     return first, again
+
+
+def _let_the_password_fit(folder: DemoFolder, world: World) -> None:
+    """A password that was changed in an earlier demo, there and in the configuration, still opens the door."""
+    settings = read_config(folder.config).sites[0].settings
+    if settings is None or settings.binding.password is None:
+        return
+    with suppress(SecretUnreadable):  # the daemon finds that out, too, and says it where it belongs
+        world.set_password(settings.binding.email, resolve_now(settings.binding.password).reveal())
 
 
 async def _start(sandbox: Sandbox, first: int, folder: DemoFolder) -> None:

@@ -111,4 +111,4 @@ def _token(settings: DaemonSettings, path: Path) -> tuple[str | None, str]:
 
 
 def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    return host in {"localhost", "::1"} or host.startswith("127.")

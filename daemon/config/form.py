@@ -23,7 +23,11 @@ _ALTERNATIVES = "write file:PATH, env:NAME, credential:NAME or keyring:SERVICE/U
 
 @dataclass(slots=True)
 class Form:
-    """What one file says. `values` holds what was given and is good; `given` also what was given and is bad."""
+    """What one file says.
+
+    `values` holds what was given and is good; `given` also what was given and is bad; `lost` what some line that
+    cannot be used seems to have meant.
+    """
 
     path: Path
     findings: Findings
@@ -31,6 +35,7 @@ class Form:
     legible: bool = True
     values: dict[Key, Any] = field(default_factory=dict)
     given: set[Key] = field(default_factory=set)
+    lost: set[Key] = field(default_factory=set)
 
     @property
     def folder(self) -> Path:
@@ -38,8 +43,12 @@ class Form:
         return self.path.absolute().parent
 
     def spoiled(self, key: Key) -> bool:
-        """Whether the option was given but is bad, so that nothing can be said of what depends on it."""
-        return key in self.given and key not in self.values
+        """Whether the option was meant to be there but has no value, so that nothing can be said of what follows."""
+        return self.meant(key) and key not in self.values
+
+    def meant(self, key: Key) -> bool:
+        """Whether the option was given, however badly: to say that it is missing would be a second finding."""
+        return key in self.given or key in self.lost
 
     def of_section(self, section: str) -> dict[str, Any]:
         """The good values of one section by option name."""
@@ -57,7 +66,7 @@ def fill_in(path: Path, content: Content, *, sections: Sequence[str], elsewhere:
         form.legible = False
         return form
     scanned = scan(text, form.findings)
-    form.given |= scanned.lost
+    form.lost |= scanned.lost
     for section, entries in _parsed(scanned, form.findings).items():
         if section not in sections:
             hint = elsewhere.get(section) or section_meant(section, sections)
@@ -150,6 +159,6 @@ def _empty(form: Form, option: Option) -> None:
 def _unknown(form: Form, key: Key, sections: Sequence[str]) -> None:
     section, name = key
     named = presentable(name)
-    form.given.add((section, nearest_option(section, name)))  # one slip is one finding
+    form.lost.add((section, nearest_option(section, name)))  # one slip is one finding
     hint = did_you_mean(section, name, sections) if named else "its name is not shown: it may be part of a secret"
     form.findings.error((section, named), "unknown option", hint=hint, line=form.findings.lines.get(key, 0))

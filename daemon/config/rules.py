@@ -24,7 +24,7 @@ def check_site(form: Form, site: SiteSettings) -> None:
 
 def check_daemon(form: Form, daemon: DaemonSettings) -> None:
     """Report every rule that the [daemon] section breaks."""
-    token = ("daemon", "api_token") in form.given
+    token = form.meant(("daemon", "api_token"))
     if not addresses.is_loopback(daemon.host) and not token:
         form.findings.error(
             ("daemon", "listen"),
@@ -64,12 +64,12 @@ def _sign_in(form: Form, site: SiteSettings) -> None:
 def _user(form: Form, site: SiteSettings) -> None:
     """A configured password needs its user; without a password somebody must sign in for each bind."""
     if ("binding", "password") in form.given:
-        if not form.given & {("binding", "email"), ("account", "smtp_address")}:
+        if not form.meant(("binding", "email")) and not form.meant(("account", "smtp_address")):
             form.findings.error(
                 ("binding", "email"), "is not set, so nobody can sign in with [binding] password",
                 hint="set it, or [account] smtp_address", near=[("binding", "password")],
             )  # fmt: skip
-    elif site.binding.automatic and not form.spoiled(("binding", "automatic")):
+    elif site.binding.automatic and not any(form.spoiled(("binding", name)) for name in ("automatic", "password")):
         form.findings.warning(
             ("binding", "password"), "is not set: the site waits for a bind with a one-time sign-in",
             hint="set it by reference, or automatic = no to say that this is meant",
@@ -97,7 +97,7 @@ def _registration(form: Form, account: AccountSettings) -> None:
     if secret in form.given:
         _missing(form, client, because=secret)
     present = [key for key in (client, secret) if key in form.given]
-    if not present or tenant in form.given:
+    if not present or form.meant(tenant):
         return
     if account.directory_type == ACTIVE_DIRECTORY:
         text = f"contradicts directory_type = {ACTIVE_DIRECTORY} without tenant_id"
@@ -110,7 +110,7 @@ def _registration(form: Form, account: AccountSettings) -> None:
 def _mailbox(form: Form) -> None:
     """Binding does without the mailbox account; a half-described account is a slip."""
     about = [("account", name) for name in ("password", "client_id", "host_address") if ("account", name) in form.given]
-    if about and ("account", "smtp_address") not in form.given:
+    if about and not form.meant(("account", "smtp_address")):
         text = f"{_NOT_SET}, so the mailbox account cannot be used"
         form.findings.warning(("account", "smtp_address"), text, hint="set its primary address", near=about)
 
@@ -129,7 +129,7 @@ def _service_url(form: Form, site: SiteSettings) -> None:
 
 def _missing(form: Form, key: Key, *, because: Key, value: str = "yes") -> None:
     """An option that another one demands."""
-    if key in form.given:
+    if form.meant(key):
         return
     shown = because[1] if BY_KEY[because].kind in {"text", "secret"} else f"{because[1]} = {value}"
     form.findings.error(key, f"{_NOT_SET}, and {shown} needs it", near=[because])

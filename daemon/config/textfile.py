@@ -29,8 +29,10 @@ def read_small(path: Path, *, limit: int) -> Content:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as reason:  # ValueError: a NUL in the name
         raise Unreadable(_words(reason)) from None
-    with open(number, "rb") as file:  # noqa: PTH123 - a descriptor, so that what was checked is what is read
-        return _checked(file.fileno(), limit)
+    try:
+        return _checked(number, limit)
+    finally:
+        os.close(number)
 
 
 def is_folder(path: Path) -> bool:

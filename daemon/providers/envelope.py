@@ -143,7 +143,8 @@ def _refusal(answer: Answer, about: About, *, status: int, found: tuple[Complain
 def _judged(answer: Answer, about: About, *, status: int, found: tuple[Complaint, ...]) -> tuple[Fault, str]:
     """Choose the fault, and a hint where its remedy does not say enough."""
     if status == 429:
-        return Fault.THROTTLED, ""
+        wait = answer.retry_after
+        return Fault.THROTTLED, "" if wait is None else f"it asks to wait {wait:g} s"
     if status >= 500:
         return Fault.SERVICE_ERROR, ""
     if status == 418:

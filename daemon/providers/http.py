@@ -92,7 +92,7 @@ class HttpClients:
             raise ProviderFault(Fault.CONNECTION_LOST, "sitebind is stopping, so the call was not made")
         kept = self._kept.get(route)
         if kept is None:
-            kept = self._kept[route] = _Kept(_new_session(self.limits))
+            kept = self._kept[route] = _Kept(_new_session())
         self._kept.move_to_end(route)
         return kept
 
@@ -172,6 +172,7 @@ class HttpClient:
 
     async def _exchanged(self, request: _Request, url: URL, *, target: Target, context: ssl.SSLContext) -> Answer:
         proxy = _proxy_options(self._route) if target.proxy else {}
+        limits = self._clients.limits
         async with (
             self._clients.session(self._route) as session,
             session.request(
@@ -181,6 +182,7 @@ class HttpClient:
                 data=request.body,
                 ssl=context,
                 allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=limits.total, sock_connect=limits.connect),
                 **proxy,
             ) as response,
         ):
@@ -223,11 +225,10 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _new_session(limits: Limits) -> aiohttp.ClientSession:
+def _new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # The threaded resolver asks the system, so /etc/hosts and nsswitch.conf hold here as elsewhere.
         connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), keepalive_timeout=10.0),
-        timeout=aiohttp.ClientTimeout(total=limits.total, sock_connect=limits.connect),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
         trust_env=False,

@@ -110,12 +110,18 @@ class MimecastV1:
                 raise
 
     async def _login(self, place: Place, credentials: Credentials, *, extend: Keys | None) -> Keys:
+        call = self._login_call(place, credentials, extend=extend)
+        answer = await self._sender.send(call)
+        pair = {**_held_pair(extend), **envelope.entry(answer, call.about)}
+        access, secret = pair.get("accessKey"), pair.get("secretKey")
+        if not isinstance(access, str) or not access or not _is_base64(secret):
+            raise envelope.malformed(answer, call.about, "lacks the pair of keys")
+        return self._keys(place, credentials, pair)
+
+    def _login_call(self, place: Place, credentials: Credentials, *, extend: Keys | None) -> Call:
         email = given(credentials.email, "email")
         # Asked for before the call: keys that could not be used afterwards should not be made.
         revealed(credentials.application_key, "application_key")
-        item = {"userName": email}
-        if extend is not None:
-            item["accessKey"] = held(extend, "access_key").reveal()
         basic = _basic(credentials)
         about = About(
             what=f"the login of {email}" if extend is None else f"the refresh of {email}'s binding",
@@ -123,20 +129,15 @@ class MimecastV1:
             secrets=(*_secrets_of(credentials), *_secrets_in(extend), basic.partition(" ")[2]),
             now=self._now(),
         )
-        call = Call(
+        extended = {} if extend is None else {"accessKey": held(extend, "access_key").reveal()}
+        return Call(
             url=f"{place.base_url}/api/login/login",
             endpoint="login",
             about=about,
             application_id=given(credentials.application_id, "application_id"),
-            items=(item,),
+            items=({"userName": email, **extended},),
             authorization=lambda *_: basic,
         )
-        answer = await self._sender.send(call)
-        pair = {**_held_pair(extend), **envelope.entry(answer, about)}
-        access, secret = pair.get("accessKey"), pair.get("secretKey")
-        if not isinstance(access, str) or not access or not _is_base64(secret):
-            raise envelope.malformed(answer, about, "lacks the pair of keys")
-        return self._keys(place, credentials, pair)
 
     def _keys(self, place: Place, credentials: Credentials, pair: Mapping[str, Any]) -> Keys:
         values = {

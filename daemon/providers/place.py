@@ -52,9 +52,9 @@ def region_in(base_url: str) -> str:
 
 
 def _is_on(host: str, suffix: str) -> bool:
-    plain = suffix.strip().strip(".").lower()
-    if "." not in plain or _is_address(host):
-        return bool(plain) and host == plain.strip("[]")
+    plain = suffix.strip().strip(".").strip("[]").lower()
+    if "." not in plain or _is_address(plain) or _is_address(host):
+        return bool(plain) and host == plain
     return host == plain or host.endswith(f".{plain}")
 
 

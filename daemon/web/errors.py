@@ -83,8 +83,6 @@ def _understood(error: Exception) -> HttpProblem | None:
         case JournalUnavailable():
             headers = {"Retry-After": _RETRY_JOURNAL_AFTER}
             return HttpProblem(503, "journal-unavailable", f"Nothing was done: {error}", headers=headers)
-        case web.RequestPayloadError():
-            return HttpProblem(400, "bad-body", "The request's body is not framed as HTTP wants it.")
         case web.HTTPException():
             return _of_aiohttp(error)
         case _:

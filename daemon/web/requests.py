@@ -65,6 +65,8 @@ async def _raw(request: web.Request) -> bytes:
         raise HttpProblem(
             408, "body-late", f"The body did not arrive within {BODY_WITHIN:.0f} s.", headers={"Connection": "close"}
         ) from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise HttpProblem(400, "bad-body", "The body broke off, or is not framed as HTTP wants it.") from None
 
 
 def _parsed(raw: bytes) -> Any:

@@ -15,6 +15,7 @@ from daemon.web.binds import BindHandlers
 from daemon.web.control import ControlHandlers
 from daemon.web.gate import Gate, Handler
 from daemon.web.health import HealthHandlers
+from daemon.web.malformed import protocol_log
 from daemon.web.openapi import OpenApiHandler
 from daemon.web.origin import HostCheck
 from daemon.web.scrape import Exposition, ScrapeHandler
@@ -83,14 +84,25 @@ class WebServer:
             await runner.cleanup()
 
     def _made_runner(self, host: str) -> web.AppRunner:
+        return web.AppRunner(
+            self._application(host),
+            access_log=None,
+            logger=protocol_log(),
+            shutdown_timeout=STOP_WITHIN,
+            keepalive_timeout=IDLE,
+            lingering_time=2.0,
+            max_headers=64,
+            auto_decompress=False,
+        )
+
+    def _application(self, host: str) -> web.Application:
         loopback = is_loopback(host)
         door = Door(self._operations, loopback=loopback)
-        hosts = HostCheck(listener=host)
-        gate = Gate(self._operations, self._observer, clock=self._clock, door=door, hosts=hosts)
-        application = web.Application(middlewares=[gate.pass_through], client_max_size=LARGEST_BODY)
         control = ControlHandlers(self._operations, door)
         routes = (*self._control_routes(control), *self._reading_routes(loopback=loopback))
+        gate = Gate(self._operations, self._observer, clock=self._clock, door=door, hosts=HostCheck(listener=host))
         gate.scopes = {handler: scope for _, _, handler, scope in routes}
+        application = web.Application(middlewares=[gate.pass_through], client_max_size=LARGEST_BODY)
         for method, path, handler, _ in routes:
             application.router.add_route(method, path, handler)
             if method == "GET":
@@ -100,15 +112,7 @@ class WebServer:
             control.stop_waiting()
 
         application.on_shutdown.append(stop_waiting)
-        return web.AppRunner(
-            application,
-            access_log=None,
-            shutdown_timeout=STOP_WITHIN,
-            keepalive_timeout=IDLE,
-            lingering_time=2.0,
-            max_headers=64,
-            auto_decompress=False,
-        )
+        return application
 
     def _control_routes(self, control: ControlHandlers) -> Iterator[Route]:
         yield "POST", "/-/reload", control.reload, Scope.OPERATE

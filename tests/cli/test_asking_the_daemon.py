@@ -101,7 +101,7 @@ def test_a_daemon_that_accepts_and_says_nothing_is_given_up(sitebind: Ask) -> No
     assert "did not answer within" in said.err
 
 
-@pytest.mark.parametrize("body", ("<html>hello</html>", "[1, 2]", b"\xff\xfe"))
+@pytest.mark.parametrize("body", ["<html>hello</html>", "[1, 2]", b"\xff\xfe"])
 async def test_something_else_on_the_port_is_not_taken_for_sitebind(body: Any, api: Any, ask: Ask) -> None:
     api.on("GET /api/v1/sites", body)
     said = await ask("status", "--url", api.url)
@@ -126,7 +126,7 @@ PROBLEM = {"title": "Conflict", "detail": "The site is not configured.", "code":
 
 @pytest.mark.parametrize(
     "status,code",
-    ((400, 2), (401, 6), (403, 6), (404, 2), (409, 2), (413, 2), (415, 2), (421, 6), (500, 1), (503, 5)),
+    [(400, 2), (401, 6), (403, 6), (404, 2), (409, 2), (413, 2), (415, 2), (421, 6), (500, 1), (503, 5)],
 )
 async def test_each_refusal_has_its_exit_code(status: int, code: int, api: Any, ask: Ask) -> None:
     api.on("GET /api/v1/sites", PROBLEM, status=status)
@@ -200,7 +200,7 @@ async def test_a_token_found_by_chance_is_not_sent_to_an_address_that_was_typed(
     assert api.asked[1].headers["Authorization"] == "Bearer the token of the test"
 
 
-@pytest.mark.parametrize("url", ("127.0.0.1:8787", "ftp://localhost", "http://localhost/api", "http://"))
+@pytest.mark.parametrize("url", ["127.0.0.1:8787", "ftp://localhost", "http://localhost/api", "http://"])
 def test_an_address_that_is_none_is_wrong_usage(url: str, sitebind: Ask) -> None:
     said = sitebind("status", "--url", url)
     assert (said.code, "expected an address like" in said.err) == (2, True)

@@ -57,9 +57,7 @@ def test_warnings_alone_do_not_fail(tmp_path: Path, sitebind: Ask) -> None:
     assert "Plain-Text" not in said.out
 
 
-def test_secrets_are_looked_for_only_when_asked(
-    good: Path, sitebind: Ask, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secrets_are_looked_for_only_when_asked(good: Path, sitebind: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     assert sitebind("check-config", "--config", good).code == 0
     said = sitebind("check-config", "--secrets", "--config", good)
     assert said.code == 5

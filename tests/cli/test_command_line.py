@@ -28,9 +28,18 @@ def test_every_command_explains_itself_with_an_example(command: str, sitebind: C
 
 @pytest.mark.parametrize(
     "words",
-    ("sandbox serve", "sandbox trouble", "sandbox troubles", "sandbox heal", "sandbox set-password", "sandbox state",
-     "audit tail", "audit verify", "audit export"),
-)  # fmt: skip
+    [
+        "sandbox serve",
+        "sandbox trouble",
+        "sandbox troubles",
+        "sandbox heal",
+        "sandbox set-password",
+        "sandbox state",
+        "audit tail",
+        "audit verify",
+        "audit export",
+    ],
+)
 def test_every_nested_command_explains_itself(words: str, sitebind: Callable) -> None:
     said = sitebind(*words.split(), "--help")
     assert said.code == 0
@@ -51,8 +60,14 @@ def test_no_command_at_all_shows_the_help_and_is_wrong_usage(sitebind: Callable)
 
 
 @pytest.mark.parametrize(
-    "typed,meant", (("statsu", "status"), ("re-bind", "rebind"), ("check-confg", "check-config"), ("helthcheck", "healthcheck"))
-)  # fmt: skip
+    "typed,meant",
+    [
+        ("statsu", "status"),
+        ("re-bind", "rebind"),
+        ("check-confg", "check-config"),
+        ("helthcheck", "healthcheck"),
+    ],
+)
 def test_a_mistyped_command_gets_the_nearest_one(typed: str, meant: str, sitebind: Callable) -> None:
     said = sitebind(typed)
     assert said.code == 2
@@ -77,9 +92,17 @@ def test_audit_without_a_verb_shows_its_help(sitebind: Callable) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    (["status", "--jason"], ["status", "--js"], ["rebind", "--wait", "main"], ["rebind", "--wait", "-1"],
-     ["rebind", "--wait", "nan"], ["audit", "tail", "-n", "-3"], ["audit", "export", "--format", "xml"], ["sandbox", "trouble"]),
-)  # fmt: skip
+    [
+        ["status", "--jason"],
+        ["status", "--js"],
+        ["rebind", "--wait", "main"],
+        ["rebind", "--wait", "-1"],
+        ["rebind", "--wait", "nan"],
+        ["audit", "tail", "-n", "-3"],
+        ["audit", "export", "--format", "xml"],
+        ["sandbox", "trouble"],
+    ],
+)
 def test_wrong_usage_ends_with_two_and_says_where_to_read_more(words: list[str], sitebind: Callable) -> None:
     said = sitebind(*words)
     assert said.code == 2
@@ -87,7 +110,7 @@ def test_wrong_usage_ends_with_two_and_says_where_to_read_more(words: list[str],
     assert "Try: sitebind" in said.err
 
 
-@pytest.mark.parametrize("words", (["--version"], ["version"]))
+@pytest.mark.parametrize("words", [["--version"], ["version"]])
 def test_the_version_is_said(words: list[str], sitebind: Callable) -> None:
     said = sitebind(*words)
     assert (said.code, said.out.startswith(f"sitebind {daemon.__version__} (Python 3.")) == (0, True)
@@ -118,7 +141,7 @@ def test_help_starts_without_anything_heavy() -> None:
     assert heavy & loaded == set()
 
 
-@pytest.mark.parametrize("command", ("status", "healthcheck", "reload", "rebind"))
+@pytest.mark.parametrize("command", ["status", "healthcheck", "reload", "rebind"])
 def test_asking_the_daemon_starts_without_the_daemon(command: str, tmp_path: Path) -> None:
     """The path of a health check every ten seconds: settings are read, the server is not loaded."""
     config = tmp_path / "config.ini"

@@ -46,7 +46,7 @@ async def test_waiting_shows_each_step_once_and_ends_with_success(api: Any, ask:
     assert said.out.endswith("Succeeded: the site is bound.\n")
 
 
-@pytest.mark.parametrize("state", ("failed", "cancelled"))
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
 async def test_waiting_for_a_bind_that_does_not_succeed_ends_with_five(state: str, api: Any, ask: Ask) -> None:
     step = a_step("authenticate", status="failed", detail="the password was refused", remedy="Check the password.")
     api.on("POST /rebind", a_bind(), status=202, headers=WHERE)

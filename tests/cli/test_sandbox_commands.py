@@ -101,7 +101,7 @@ async def test_what_a_killed_sandbox_left_behind_is_told_from_a_running_one(tmp_
     assert (said.code, "does not answer; it ended or was killed" in said.err) == (4, True)
 
 
-@pytest.mark.parametrize("text", ("{", "[]", "{}"))
+@pytest.mark.parametrize("text", ["{", "[]", "{}"])
 def test_a_note_that_is_none_is_said(text: str, sitebind: Ask, tmp_path: Path) -> None:
     (tmp_path / "sandbox").mkdir()
     (tmp_path / "sandbox" / "sandbox.json").write_text(text)

@@ -30,10 +30,10 @@ def lines(*sites: dict[str, Any], palette: Palette | None = None) -> str:
 
 @pytest.mark.parametrize(
     "states,code",
-    (
+    [
         (["bound"], 0), (["unconfigured"], 3), (["configured"], 3), (["binding"], 3), (["failed"], 5), ([], 3),
         (["bound", "bound"], 0), (["bound", "binding"], 3), (["bound", "failed", "configured"], 5),
-    ),
+    ],
 )  # fmt: skip
 def test_the_exit_code_is_that_of_the_worst_site(states: list[str], code: int) -> None:
     assert worst([a_site(state=state) for state in states]) == code
@@ -69,9 +69,7 @@ def test_a_bound_site_is_shown_whole() -> None:
 
 
 def test_a_failed_site_shows_the_problem_the_remedy_the_retry_and_that_no_binding_is_held() -> None:
-    said = lines(
-        a_site(state="failed", binding=None, retry_at="2026-11-23T12:00:30.000Z", problems=[a_problem()])
-    )
+    said = lines(a_site(state="failed", binding=None, retry_at="2026-11-23T12:00:30.000Z", problems=[a_problem()]))
     assert "binding    none is held" in said
     assert "retry      2026-11-23 12:00:30 UTC (in 30 s)" in said
     assert "  error      The service refused the password [credentials-refused" in said

@@ -333,7 +333,7 @@ def test_an_address_is_well_formed(address: str, good: bool, *, read: Read, vali
     [
         "hunter2 ; note", "hunter2\n hunter2=x", "hunter2\n hunter2", "env:hunter2-x", "env:", "credential:../hunter2",
         "keyring:hunter2", "keyring:/hunter2", "hunter2\npassword = hunter2", "hunter2\0", "hunter2\nhunter2==",
-        "hunter2\nhunter2", "hunter2\n[hunter2]", "file:\thunter2\a", "literal:hunter2\xa0", "credential:..",
+        "hunter2\nhunter2", "hunter2\n[hunter2]", "file:\thunter2\a", "literal:hunter2\xa0x", "credential:..",
     ],
 )  # fmt: skip
 def test_no_finding_ever_shows_a_secret(line: str, *, findings: Findings, valid: str) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from daemon.ports import Authorization, Cloud, Credentials, Keys, Place, ProviderFault
+from daemon.providers.http import HttpClients, Limits
 from daemon.sandbox import Sandbox
 from daemon.sandbox import world as known
 from states import Fault
@@ -22,7 +23,6 @@ DELIVERY = {
     "malformed-body": Fault.ANSWER_MALFORMED,
     "wrong-shape": Fault.ANSWER_MALFORMED,
     "huge-body": Fault.ANSWER_TOO_LARGE,
-    "slow": Fault.TIMED_OUT,
     "reset": Fault.CONNECTION_LOST,
     "half-body": Fault.CONNECTION_LOST,
 }
@@ -105,7 +105,7 @@ def assert_tells_no_secret(fault: ProviderFault, secrets: set[str]) -> None:
 class CloudContract:
     """Subclasses give the fixtures `sandbox`, `cloud` and `credentials`, and the calls that they make."""
 
-    calling: Mapping[str, str]
+    calling: ClassVar[Mapping[str, str]]
     """The steps that call, with one endpoint of each."""
 
     async def test_a_bind_goes_through_from_end_to_end(self, cloud: Cloud, credentials: Credentials) -> None:
@@ -168,9 +168,7 @@ class CloudContract:
         assert "may not read the account" in walk.authorization.warnings[0]
         await walk.take("verify")
 
-    async def test_a_missing_role_is_named(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox
-    ) -> None:
+    async def test_a_missing_role_is_named(self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox) -> None:
         """The administrator reads which role is needed."""
         walk = await Walk(cloud, credentials).to("authenticate")
         sandbox.script.start("missing-role")
@@ -196,6 +194,20 @@ class CloudContract:
             assert "request id" in caught.value.detail, step
             assert caught.value.retry_after == (2.0 if trouble == "throttled" else None), step
             assert_tells_no_secret(caught.value, walk.secrets())
+
+    async def test_a_slow_answer_is_not_waited_for(
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, clients: HttpClients
+    ) -> None:
+        """A service that hangs must not hang the site."""
+        for step, endpoint in self.calling.items():
+            walk = await Walk(cloud, credentials).before(step)
+            sandbox.script.start("slow", endpoint=endpoint, seconds=60.0)
+            clients.limits = Limits(total=0.1)
+            with pytest.raises(ProviderFault, match="request id") as caught:
+                await walk.take(step)
+            sandbox.script.heal()
+            clients.limits = Limits()
+            assert caught.value.fault is Fault.TIMED_OUT, step
 
     @pytest.mark.parametrize("trouble", ON_CONNECTING)
     async def test_a_certificate_that_proves_nothing_ends_the_call(

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.ports import Route
 from daemon.providers.clouds import MimecastClouds
-from daemon.providers.http import HttpClients, Limits
+from daemon.providers.http import HttpClients
 from daemon.sandbox import Sandbox, World, small_world
 from tests.clock import ManualClock
 
@@ -45,11 +45,12 @@ def observed() -> Observed:
 
 
 @pytest.fixture
-async def clouds(clock: ManualClock, observed: Observed) -> AsyncIterator[MimecastClouds]:
-    limits = Limits(connect=5.0, total=0.5)
-    clients = HttpClients(
-        lambda endpoint, code, _: observed.append((endpoint, code)), clock=clock, limits=limits
-    )
+def clients(clock: ManualClock, observed: Observed) -> HttpClients:
+    return HttpClients(lambda endpoint, code, _: observed.append((endpoint, code)), clock=clock)
+
+
+@pytest.fixture
+async def clouds(clients: HttpClients, clock: ManualClock) -> AsyncIterator[MimecastClouds]:
     made = MimecastClouds(clients, clock=clock)
     yield made
     await made.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import ClassVar
 
 import pytest
 
@@ -31,8 +32,8 @@ CASES = (
     Case("two-step", "authenticate", Fault.TWO_STEP_REQUIRED, "Two Step"),
     Case("bad-application", "authenticate", Fault.APPLICATION_REFUSED, "err_developer_key"),
     Case("wrong-region", "authenticate", Fault.WRONG_REGION, "region"),
-    Case("clock-skew", "authenticate", Fault.CLOCK_SKEWED, "2026-01-05 04:00:00 UTC"),
-    Case("clock-skew", "authorize", Fault.CLOCK_SKEWED, "2026-01-05 03:00:00 UTC"),
+    Case("clock-skew", "authenticate", Fault.CLOCK_SKEWED, "the service's 20"),
+    Case("clock-skew", "authorize", Fault.CLOCK_SKEWED, "this host's clock says 20"),
     Case("clock-skew", "revoke", Fault.CLOCK_SKEWED),
     Case("expired-binding", "authorize", Fault.BINDING_EXPIRED),
     Case("expired-binding", "verify", Fault.BINDING_EXPIRED),
@@ -60,7 +61,7 @@ def cloud(clouds: MimecastClouds, sandbox: Sandbox, route: Route) -> Cloud:
 
 
 class TestMimecastV1(CloudContract):
-    calling = {
+    calling: ClassVar = {
         "discover": "discover",
         "authenticate": "login",
         "authorize": "profile",
@@ -81,7 +82,7 @@ class TestMimecastV1(CloudContract):
 
 
 class TestMimecastV1WithDomainSignIn(CloudContract):
-    calling = {"authenticate": "login"}
+    calling: ClassVar = {"authenticate": "login"}
 
     @pytest.fixture
     def credentials(self) -> Credentials:
@@ -121,9 +122,7 @@ async def test_a_type_that_the_account_does_not_allow_is_found_before_the_passwo
     assert sandbox.calls == {"discover": 1}
 
 
-async def test_a_single_developer_key_error_is_overcome(
-    cloud: Cloud, sandbox: Sandbox, observed: Observed
-) -> None:
+async def test_a_single_developer_key_error_is_overcome(cloud: Cloud, sandbox: Sandbox, observed: Observed) -> None:
     """The service sends it now and then for an id that is valid."""
     walk = await Walk(cloud, sign_in()).to("discover")
     sandbox.script.start("bad-application", times=1)
@@ -147,9 +146,7 @@ async def test_the_expiry_is_the_one_that_login_named(cloud: Cloud, clock: Manua
     assert await cloud.verify(walk.keys) == walk.keys.expires_at
 
 
-async def test_an_expired_binding_is_extended_not_replaced(
-    cloud: Cloud, sandbox: Sandbox, clock: ManualClock
-) -> None:
+async def test_an_expired_binding_is_extended_not_replaced(cloud: Cloud, sandbox: Sandbox, clock: ManualClock) -> None:
     """A user may hold only so many: the refresh keeps the pair."""
     walk = await Walk(cloud, sign_in()).to("authenticate")
     clock.jump(13 * 3600)
@@ -186,9 +183,7 @@ async def test_keys_that_are_gone_are_replaced_when_they_cannot_be_extended(clou
 async def test_keys_of_another_user_are_not_extended(cloud: Cloud, sandbox: Sandbox) -> None:
     """Another user's keys stay as they are; the sign-in gets its own."""
     walk = await Walk(cloud, sign_in()).to("authenticate")
-    other = await cloud.authenticate(
-        walk.place, sign_in(email=known.DEMO_MINIMAL_EMAIL), refresh=walk.keys
-    )
+    other = await cloud.authenticate(walk.place, sign_in(email=known.DEMO_MINIMAL_EMAIL), refresh=walk.keys)
     assert other.identity != walk.keys.identity
     assert len(list(sandbox.world.keys)) == 2
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import ClassVar
 
 import pytest
 
@@ -37,7 +38,7 @@ def cloud(clouds: MimecastClouds, sandbox: Sandbox, route: Route) -> Cloud:
 
 
 class TestMimecastV2(CloudContract):
-    calling = {"authenticate": "token", "authorize": "account", "verify": "account"}
+    calling: ClassVar = {"authenticate": "token", "authorize": "account", "verify": "account"}
 
     @pytest.fixture
     def credentials(self) -> Credentials:
@@ -76,6 +77,7 @@ async def test_one_token_serves_every_site_of_an_application(
     clouds: MimecastClouds, sandbox: Sandbox, route: Route
 ) -> None:
     """Adapters are made per attempt; the token outlives them, and many at once obtain it once."""
+
     def made() -> Cloud:
         return clouds.cloud("application", route, service_url=sandbox.services_url, trusted_suffixes=())
 
@@ -113,9 +115,7 @@ async def test_a_token_that_is_not_taken_any_longer_is_replaced_once(
     assert sandbox.calls["account"] == 2
 
 
-async def test_a_fresh_token_that_is_refused_refuses_the_keys(
-    cloud: Cloud, sandbox: Sandbox, world: World
-) -> None:
+async def test_a_fresh_token_that_is_refused_refuses_the_keys(cloud: Cloud, sandbox: Sandbox, world: World) -> None:
     """One new token, not an endless exchange."""
     walk = await Walk(cloud, sign_in()).to("authenticate")
     application = world.service_applications.pop(known.DEMO_CLIENT_ID)

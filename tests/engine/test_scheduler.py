@@ -14,11 +14,6 @@ from daemon.engine.scheduler import Scheduler
 from tests.clock import ManualClock
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
 @asynccontextmanager
 async def running(clock: ManualClock, *, pace: int = 20) -> AsyncIterator[Scheduler]:
     scheduler = Scheduler(clock, pace=pace)

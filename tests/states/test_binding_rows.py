@@ -185,7 +185,7 @@ def test_only_the_expected_retry_starts_an_attempt() -> None:
     assert isinstance(story.tell(RetryDue(attempt=3)), Ignored)
     step = story.tell(RetryDue(attempt=2), after=5)
     now = story.now
-    assert (now.state, now.attempt, now.retry, now.reason) == (State.BINDING, 2, None, "retry")
+    assert (now.state, now.attempt, now.retry, now.reason) == (State.BINDING, 2, None, "retry due")
     assert now.open is not None
     assert now.open.actor == "daemon"
     assert step.effects == (CancelRetry(), StartBind(bind_id="default-2", attempt=2, one_time=False))

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from states import Fault, Impact, Problem, State, health, is_ready, problems
+from states import Fault, Impact, Problem, State, health, problems
 from states.events import (
     BindSucceeded,
     ConfigRejected,
@@ -36,7 +36,6 @@ from tests.states.examples import (
     unbind_failed,
 )
 
-DAY = 86_400
 CHANGED = replace(MANUAL, fingerprint="inputs-2")
 NO_SIGN_IN = replace(TERMS, credentials=None)
 FINDINGS = ("config.ini:3: [binding] emial: unknown option", "config.ini:9: [connection] needs a port")
@@ -234,69 +233,3 @@ def test_a_failed_unbind_stands_alone_and_promises_no_bind() -> None:
 def test_new_settings_that_are_being_bound_with_are_no_problem() -> None:
     story = told(bound(), accepted(CHANGED, Impact.REBIND), asked())
     assert "binding-outdated" not in found(story, at=later(5))
-
-
-# The expiry of the held keys.
-
-
-@pytest.mark.parametrize("days", [1, 5, 14])
-def test_an_expiry_that_nothing_can_prevent_is_told_two_weeks_ahead(days: int) -> None:
-    story = bound(NO_SIGN_IN, expires_at=later(days * DAY))
-    assert found(story)["binding-expires"].severity == "warning"
-
-
-def test_an_expiry_in_the_far_future_is_no_problem_yet() -> None:
-    assert found(bound(NO_SIGN_IN, expires_at=later(15 * DAY))) == {}
-
-
-def test_an_expiry_that_a_refresh_prevents_is_no_problem() -> None:
-    """Half a day is a usual lifetime: the warning would never go away."""
-    assert found(bound(TERMS, expires_at=later(DAY / 2))) == {}
-
-
-def test_an_expiry_is_told_when_the_configured_sign_in_was_refused() -> None:
-    story = bound(TERMS, expires_at=later(DAY / 2))
-    story.tell(refused(1, Fault.CREDENTIALS_REFUSED, credentials=TERMS.credentials))
-    assert found(story)["binding-expires"].severity == "warning"
-
-
-@pytest.mark.parametrize(
-    "terms, remedy", [(TERMS, "It is refreshed with the configured sign-in"), (NO_SIGN_IN, "Configure the password")]
-)
-def test_an_expired_binding_is_an_error(terms: object, remedy: str) -> None:
-    problem = found(bound(terms, expires_at=later(60)), at=later(60))["binding-expires"]
-    assert problem.severity == "error"
-    assert problem.text == "The binding expired at 2025-03-01 12:01 UTC."
-    assert problem.remedy.startswith(remedy)
-
-
-# Ready.
-
-
-@pytest.mark.parametrize("state", State)
-def test_a_site_is_ready_when_it_is_configured_and_holds_a_binding(state: State) -> None:
-    """Also while it failed to replace it: that is a warning, not an outage."""
-    assert is_ready(story_in(state, held=True).now, at=LONG_AFTER) is (state is not State.UNCONFIGURED)
-
-
-@pytest.mark.parametrize("state", [state for state in State if state is not State.BOUND])
-def test_a_site_without_a_binding_is_not_ready(state: State) -> None:
-    assert not is_ready(story_in(state).now, at=LONG_AFTER)
-
-
-def test_a_site_whose_keys_were_refused_is_not_ready_until_they_are_accepted() -> None:
-    assert not is_ready(told(bound(), refused(1)).now, at=LONG_AFTER)
-
-
-def test_a_site_whose_keys_could_not_be_asked_about_is_ready() -> None:
-    assert is_ready(told(bound(), missed(1)).now, at=LONG_AFTER)
-
-
-def test_a_binding_that_is_restored_at_a_start_counts_until_it_is_refused() -> None:
-    assert is_ready(told(bound(), Restarted()).now, at=LONG_AFTER)
-
-
-def test_a_site_is_ready_up_to_the_moment_at_which_its_keys_expire() -> None:
-    now = bound(expires_at=later(60)).now
-    assert is_ready(now, at=later(59))
-    assert not is_ready(now, at=later(60))

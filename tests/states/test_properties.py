@@ -1,6 +1,6 @@
 """What holds whatever happens, in whatever order.
 
-Each property sees 100 histories of up to 60 events, the same ones on every run (`tests/conftest.py`).
+Each property sees 80 histories of 20 to 60 events, the same ones on every run (`tests/conftest.py`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from states.events import (
 )
 from tests.states.histories import HISTORIES, LONGEST, History, steps_of
 
-bounded = settings(max_examples=100)
+bounded = settings(max_examples=80)
 
 
 def effects_of(step: Step, kind: type) -> list[object]:
@@ -62,7 +62,7 @@ def test_the_histories_reach_every_state_and_every_event() -> None:
 @given(HISTORIES)
 def test_at_most_one_bind_is_ever_open(history: History) -> None:
     """Starts, ends and cancellations, counted as the performer sees them, never overlap."""
-    running: set[str] = set()
+    running = {history.start.open.bind_id} if history.start.open else set()
     for step in steps_of(history):
         running -= {effect.bind_id for effect in step.effects if isinstance(effect, CancelBind)}
         if isinstance(step, Moved) and isinstance(step.event, BindSucceeded | BindFailed):
@@ -90,7 +90,7 @@ def test_no_retry_follows_a_fault_that_does_not_heal(history: History) -> None:
 @given(HISTORIES)
 def test_the_timer_of_the_retry_is_always_the_one_on_the_snapshot(history: History) -> None:
     """What the performer has armed and what the snapshot tells are never two things."""
-    armed: int | None = None
+    armed = history.start.retry.attempt if history.start.retry else None
     for step in steps_of(history):
         for effect in step.effects:
             if isinstance(effect, CancelRetry):
@@ -131,7 +131,7 @@ def test_attempt_numbers_never_go_back_and_every_bind_id_is_new(history: History
 @given(HISTORIES)
 def test_no_keys_are_ever_orphaned(history: History) -> None:
     """Whatever was obtained is held, or waits to be revoked, or was confirmed to be gone."""
-    alive: set[str] = set()
+    alive = {history.start.binding.bind_id} if history.start.binding else set()
     for step in steps_of(history):
         if isinstance(step.event, BindSucceeded):
             alive.add(step.event.binding.bind_id)
@@ -174,9 +174,8 @@ def test_a_held_binding_is_dropped_only_when_it_is_lost_unbound_or_replaced(hist
 def test_held_keys_never_wait_to_be_revoked(history: History) -> None:
     """The performer would end the keys that are in use."""
     for step in steps_of(history):
-        if step.after.binding is not None and step.after.binding.bind_id in step.after.revoke_pending:
-            # Only a service that both confirmed the keys late and handed them out again could do this.
-            raise AssertionError(step)
+        held = step.after.binding
+        assert held is None or held.bind_id not in step.after.revoke_pending
 
 
 @bounded
@@ -193,21 +192,11 @@ def test_nothing_binds_by_itself_where_it_may_not(history: History) -> None:
 
 @bounded
 @given(HISTORIES)
-def test_refused_credentials_are_never_tried_by_a_timer_or_a_rule(history: History) -> None:
-    """Only a person may, or a retry with a one-time sign-in."""
+def test_no_retry_waits_with_a_sign_in_that_was_just_refused(history: History) -> None:
+    """Only one with a one-time sign-in may go on."""
     for step in steps_of(history):
-        if not effects_of(step, StartBind) or step.event.actor != "daemon" or step.before.terms is None:
-            continue
-        one_time = step.before.retry is not None and step.before.retry.one_time
-        credentials = step.before.terms.credentials
-        refused = credentials is not None and credentials == step.before.refused_credentials
-        assert one_time or not refused or retried_after_a_person(step)
-
-
-def retried_after_a_person(step: Step) -> bool:
-    """A person tried the refused sign-in again, met a fault that heals, and that attempt goes on."""
-    trouble = step.before.trouble
-    return isinstance(step.event, RetryDue) and trouble is not None and trouble.fault.heals_by_itself
+        if step.after.refused_credentials not in (None, step.before.refused_credentials):
+            assert step.after.retry is None or step.after.retry.one_time
 
 
 @bounded

@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from metrics import Instruments, new_registry
+from metrics import Instruments
 from tests.web.described import DescribedClient
 from tests.web.memory_engine import MemoryEngine
-from tests.web.serving import Serve, made
+from tests.web.serving import Measured, Serve, made
 
 
 @pytest.fixture
@@ -20,18 +20,23 @@ def engine() -> MemoryEngine:
 
 
 @pytest.fixture
-def instruments() -> Instruments:
-    return Instruments(new_registry(), version="0")
+def measured() -> Measured:
+    return Measured()
 
 
 @pytest.fixture
-async def serve(instruments: Instruments) -> AsyncIterator[Serve]:
+def instruments(measured: Measured) -> Instruments:
+    return measured.instruments
+
+
+@pytest.fixture
+async def serve(measured: Measured) -> AsyncIterator[Serve]:
     """Start a server over an engine; answers with a client for it."""
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
         async def start(engine: MemoryEngine) -> DescribedClient:
-            server = made(engine, instruments)
+            server = made(engine, measured)
             await server.start()
             stack.push_async_callback(server.stop)
             return DescribedClient(session, server.url)

@@ -59,6 +59,7 @@ class MemoryEngine:
         self._lifecycle = Lifecycle()
         self._snapshots: dict[str, Snapshot] = {}
         self._reports: dict[str, list[BindReport]] = {}
+        self.asked = asyncio.Event()
         self._ended = asyncio.Condition()
         for site in sites:
             self.add(site)
@@ -144,6 +145,7 @@ class MemoryEngine:
         if self.journal_down:
             raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
         self.seen.append((site, caller, reason, one_time))
+        self.asked.set()
         step = self.apply(
             site,
             BindRequested(

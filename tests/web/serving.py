@@ -7,14 +7,25 @@ from collections.abc import Awaitable, Callable
 from daemon.engine.clock import SystemClock
 from daemon.engine.log import Observers
 from daemon.web.server import WebServer
-from metrics import Exposition, Instruments, MetricsObserver
+from metrics import Exposition, Instruments, MetricsObserver, new_registry
 from tests.web.described import DescribedClient
 from tests.web.memory_engine import MemoryEngine
+
+
+class Measured:
+    """A registry with its instruments."""
+
+    def __init__(self) -> None:
+        self.registry = new_registry()
+        self.instruments = Instruments(self.registry, version="0")
+
 
 Serve = Callable[[MemoryEngine], Awaitable[DescribedClient]]
 
 
-def made(engine: MemoryEngine, instruments: Instruments) -> WebServer:
+def made(engine: MemoryEngine, measured: Measured) -> WebServer:
     """A server that is not started."""
-    observers = Observers(MetricsObserver(instruments))
-    return WebServer(engine, observers, exposition=Exposition(instruments), clock=SystemClock())
+    observers = Observers(MetricsObserver(measured.instruments))
+    return WebServer(
+        engine, observers, exposition=Exposition(measured.registry, measured.instruments), clock=SystemClock()
+    )

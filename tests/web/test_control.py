@@ -11,11 +11,10 @@ import pytest
 
 from daemon.engine.operations import ReloadAnswer, SettingChange
 from daemon.ports import Secret
-from metrics import Instruments
 from states import Fault
 from tests.web.described import DescribedClient
 from tests.web.memory_engine import MemoryEngine
-from tests.web.serving import made
+from tests.web.serving import Measured, made
 
 TOKEN = {"Authorization": "Bearer right"}
 SIGN_IN = {"email": "admin@example.org", "password": "once-only"}
@@ -54,8 +53,7 @@ async def test_rebind_while_one_is_open_joins_it(engine: MemoryEngine, api: Desc
 async def test_wait_answers_with_the_end(engine: MemoryEngine, api: DescribedClient) -> None:
     """`?wait=` turns 202 into 200 with the final report, good or bad."""
     asked = asyncio.create_task(api.post("/rebind?wait=30"), name="asking")
-    while not engine.seen:
-        await asyncio.sleep(0)
+    await engine.asked.wait()
     await engine.fail("default", Fault.CREDENTIALS_REFUSED)
     reply = await asked
     assert (reply.status, reply.json["state"], reply.json["fault"]) == (200, "failed", "credentials-refused")
@@ -68,15 +66,14 @@ async def test_wait_that_is_too_short_stays_accepted(api: DescribedClient) -> No
     assert (reply.status, reply.json["state"]) == (202, "open")
 
 
-async def test_stopping_the_server_ends_a_wait_at_once(engine: MemoryEngine, instruments: Instruments) -> None:
+async def test_stopping_the_server_ends_a_wait_at_once(engine: MemoryEngine, measured: Measured) -> None:
     """A waiting caller gets its answer, and the stop does not wait five minutes for it."""
-    server = made(engine, instruments)
+    server = made(engine, measured)
     await server.start()
     async with aiohttp.ClientSession() as session:
         api = DescribedClient(session, server.url)
         asked = asyncio.create_task(api.post("/rebind?wait=300"), name="asking")
-        while not engine.seen:
-            await asyncio.sleep(0)
+        await engine.asked.wait()
         async with asyncio.timeout(5):
             await server.stop()
             assert (await asked).status == 202

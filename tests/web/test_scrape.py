@@ -40,7 +40,7 @@ async def test_requests_are_counted_by_route_and_never_by_path(api: DescribedCli
     await api.get("/api/v1/sites/default")
     await api.get("/api/v1/sites/nobody")
     await api.get("/x/1")
-    await api.call("BREW", "/x/2")
+    await api.call("PROPFIND", "/x/2")
     text = (await api.get("/metrics")).text
     assert 'requests_total{code="200",method="GET",route="/api/v1/sites/{site}"} 1.0' in text
     assert 'requests_total{code="404",method="GET",route="/api/v1/sites/{site}"} 1.0' in text
