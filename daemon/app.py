@@ -52,6 +52,9 @@ EXIT_CANNOT_START = 2
 
 _SITE_CODE_BYTES = 6
 
+ENDPOINTS = ("discover", "login", "logout", "account", "profile", "token")
+"""Every call that the providers make, by the name that they count it under."""
+
 
 class CannotStart(Exception):
     """The daemon cannot run with this configuration on this host. `str()` says why and what to do."""
@@ -75,7 +78,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         registry = new_registry()
-        instruments = Instruments(registry, version=daemon.__version__)
+        instruments = Instruments(registry, version=daemon.__version__, endpoints=ENDPOINTS)
         self.observer = Observers(MetricsObserver(instruments), LogObserver())
         self.exposition = Exposition(registry, instruments)
 

@@ -51,7 +51,7 @@ service_url = https://localhost:{port}
 trusted_suffixes = localhost
 # Short, so that there is something to see. In earnest, leave the defaults: 15m and 3.
 verify_every = 10s
-lost_after = 2
+lost_after = 1
 
 [connection]
 # The simulated Mimecast has a certificate authority of its own.

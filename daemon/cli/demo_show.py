@@ -70,7 +70,7 @@ class Show:
             print(
                 "The demo ran here before. The simulated Mimecast begins anew each time: it wants the password that\n"
                 "the configuration holds, and no longer knows the keys of the held binding. A site that was bound\n"
-                "notices that within half a minute and signs in again by itself; one that had failed waits for you."
+                "notices that within seconds and signs in again by itself; one that had failed waits for you."
             )
         print("\nEvery transition as it happens:", flush=True)
         early, self._early = self._early or [], None

@@ -38,7 +38,7 @@ def resolve_now(source: SecretSource) -> Secret:
             found = _from_environment(source)
         case "keyring":
             found = _from_keyring(source)
-        case "literal" | "plain":
+        case _:
             found = source.text.reveal() if source.text else ""
     return Secret(_usable(source, found))
 

@@ -134,6 +134,8 @@ class Watcher:
         try:
             if self._inotify is None:
                 self._inotify = Inotify()
+                # asyncinotify 4.4.4 asks for a non-blocking handle by a wrong flag, and gets a blocking one.
+                os.set_blocking(self._inotify.fd, False)
                 asyncio.get_running_loop().add_reader(self._inotify.fd, self._drain)
             return self._inotify.add_watch(path, _MASK)
         except OSError as reason:

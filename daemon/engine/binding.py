@@ -202,7 +202,7 @@ class Procedure:
         async with progress.step("authenticate") as line:
             keys = await self._obtain(attempt, progress, sign_in, refresh)
             line.detail = f"signed in as {_who(sign_in[2])}; {_lifetime(keys)}"
-            if refresh is not None:
+            if refresh is not None and refresh.identity == keys.identity:
                 line.detail += "; the expired binding was extended"
         return keys
 

@@ -48,6 +48,8 @@ _REFUSALS = frozenset(
         Fault.PASSWORD_EXPIRED,
         Fault.APPLICATION_REFUSED,
         Fault.CREDENTIALS_MISSING,
+        Fault.AUTHENTICATION_TYPE_REFUSED,
+        Fault.REQUEST_REFUSED,
     }
 )
 """Answers that speak about the keys or the user; every other fault speaks about the way to the service."""

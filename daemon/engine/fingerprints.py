@@ -6,7 +6,10 @@ down; the marks of single secrets live in memory and tell which reference was ro
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from daemon.config.impact import bind_inputs, has_sign_in, sign_in_inputs
 from daemon.config.model import SecretSource, SiteSettings
@@ -30,7 +33,7 @@ class Fingerprints:
         self._resolve = resolve
 
     async def take(self, settings: SiteSettings) -> tuple[Terms, Marks]:
-        """The terms of these settings with their digests, and a mark for every secret among the bind inputs."""
+        """The terms of these settings with their digests, and a mark for every secret and file among the bind inputs."""
         inputs = {(s, o): value for s, o, value in (*bind_inputs(settings), *sign_in_inputs(settings))}
         texts = {key: await self._text(value) for key, value in inputs.items()}
         binding = settings.binding
@@ -43,8 +46,8 @@ class Fingerprints:
             retry_first=binding.retry_first,
             retry_ceiling=binding.retry_ceiling,
         )
-        secrets = [(s, o) for s, o, value in bind_inputs(settings) if isinstance(value, SecretSource)]
-        return terms, {key: self._mark(texts[key]) for key in secrets}
+        behind = [(s, o) for s, o, value in bind_inputs(settings) if isinstance(value, SecretSource | Path)]
+        return terms, {key: self._mark(texts[key]) for key in behind}
 
     def _mark(self, text: str) -> str:
         return self._vault.fingerprint(("mark", text))[:_MARK_LENGTH]
@@ -54,6 +57,8 @@ class Fingerprints:
         return self._vault.fingerprint(parts)
 
     async def _text(self, value: object) -> str:
+        if isinstance(value, Path):
+            return await asyncio.to_thread(_content, value)
         if not isinstance(value, SecretSource):
             return repr(value)
         try:
@@ -61,3 +66,11 @@ class Fingerprints:
         except SecretUnreadable:
             # The bind attempt tells it with its remedy; here it is only another value than before.
             return UNREADABLE
+
+
+def _content(path: Path) -> str:
+    """A file that counts by what is in it: the CA file."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return UNREADABLE

@@ -68,9 +68,13 @@ class FrontDoor:
         """The resolved `api_token`, or None when none is configured."""
         return self._token()
 
+    def site_ids(self) -> list[str]:
+        """The ids of every site, sorted."""
+        return sorted(self._driver.snapshots)
+
     def sites(self) -> list[SiteView]:
         """Every site, in order of id."""
-        return [self._view(self._driver.snapshots[site]) for site in sorted(self._driver.snapshots)]
+        return [self._view(self._driver.snapshots[site]) for site in self.site_ids()]
 
     def site(self, site: str) -> SiteView:
         """One site. Raises `UnknownSite`."""

@@ -125,6 +125,9 @@ class Operations(Protocol):
     def api_token(self) -> Secret | None:
         """The resolved `api_token`, or None when none is configured."""
 
+    def site_ids(self) -> list[str]:
+        """The ids of every site, sorted."""
+
     def sites(self) -> list[SiteView]:
         """Every site, in order of id."""
 

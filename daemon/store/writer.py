@@ -160,7 +160,7 @@ class Writer:
         self._closing = True
         self._wanted.set()
         if self._task is not None:
-            await self._task
+            await asyncio.wait([self._task])  # also when it was cancelled before
         if self._connection is not None:
             try:
                 await on_thread(self._connection, checkpoint)
@@ -188,12 +188,11 @@ class Writer:
             _fail([*self._steps, *self._works], JournalUnavailable("the daemon was stopped"))
 
     async def _turn(self) -> None:
-        steps, self._steps = self._steps[:GROUP], self._steps[GROUP:]
-        works, self._works = self._works, []
-        if steps:
+        if self._steps:
+            steps, self._steps = self._steps[:GROUP], self._steps[GROUP:]
             await self._settle(steps, self._commit)
-        for work in works:
-            await self._settle([work], self._work)
+        if self._works:
+            await self._settle([self._works.pop(0)], self._work)
 
     async def _settle(
         self, waiting: list[_Waiting], attempt: Callable[[aiosqlite.Connection, list[_Waiting]], Any]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from daemon.cli.demo_folder import DemoFolder
+from daemon.cli.demo_folder import DemoFolder, _free_ports
 from daemon.sandbox import Sandbox, Trouble, small_world
 from daemon.sandbox.world import DEMO_EMAIL
 
@@ -110,7 +110,9 @@ def test_a_note_that_is_none_is_said(text: str, sitebind: Ask, tmp_path: Path) -
 
 def test_the_sandbox_runs_alone_and_prints_a_configuration_that_is_good(tmp_path: Path, sitebind: Ask) -> None:
     """What it prints can be pasted into a site's file as it stands."""
-    command = [sys.executable, "-m", "daemon", "sandbox", "--directory", str(tmp_path), "serve", "--port", "28790"]
+    first = _free_ports()
+    serve = ("sandbox", "--directory", str(tmp_path), "serve", "--port", str(first))
+    command = [sys.executable, "-m", "daemon", *serve]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         limit = threading.Timer(20.0, process.kill)
         limit.start()
@@ -122,8 +124,8 @@ def test_the_sandbox_runs_alone_and_prints_a_configuration_that_is_good(tmp_path
         assert process.wait() == 0
         limit.cancel()
     assert second.returncode == 2
-    assert "cannot listen on ports 28790 to 28792" in second.stderr
-    assert said.startswith("sandbox: https://localhost:28790\n")
+    assert f"cannot listen on ports {first} to {first + 2}" in second.stderr
+    assert said.startswith(f"sandbox: https://localhost:{first}\n")
     config = tmp_path / "config.ini"
     config.write_text(said[said.index("[binding]") : said.index("For authentication_type")])
     config.chmod(0o600)

@@ -66,7 +66,7 @@ def test_the_daemons_listener_is_one_option() -> None:
 
 
 @pytest.mark.parametrize(
-    ("impacts", "worst"),
+    "impacts, worst",
     [
         ((), Impact.NONE),
         ((Impact.APPLY,), Impact.APPLY),

@@ -104,62 +104,63 @@ def test_what_is_not_written_has_its_default(read: Read, valid: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text, expected",
     [
         ("[connection]\nuse_prox = yes", '11: [connection] use_prox: unknown option; did you mean "use_proxy"?'),
-        ("[binding]\nautomatic = yes", "10: [binding]: the section stands twice, first in line 4; put its options together"),
+        ("[binding]\nautomatic = yes",
+         "10: [binding]: the section stands twice, first in line 4; put its options together"),
         ("[site]\nproxy_port = 1", "11: [site] proxy_port: unknown option; did you mean [connection] proxy_port?"),
         ("[site]\nquux = 1", "11: [site] quux: unknown option"),
         ("[site]\nK3y9Zz== x", "11: [site]: unknown option; its name is not shown: it may be part of a secret"),
-        ("[conection]\nx = y", "10: [conection]: unknown section here; did you mean [connection]?"),
-        ("[DEFAULT]\nid = x", "10: [DEFAULT]: unknown section here; the sections are [site], [account], "
-         "[directory], [binding], [connection], [daemon]"),
+        ("[connections]\nx = y", "10: [connections]: unknown section here; did you mean [connection]?"),
+        ("[DEFAULT]\nid = x", ("10: [DEFAULT]: unknown section here; the sections are [site], [account], "
+         "[directory], [binding], [connection], [daemon]")),
         ("[site] ; mine", "10: [site]: something stands after the section's name; give it a line of its own"),
         ("[site]\nid = a\nID = b", "12: [site] id: stands twice, first in line 11; keep one of them"),
-        ("[site]\nid", "11: [site]: the line is neither a [section], an option nor a comment; "
-         "an option is written NAME = VALUE"),
-        ("[site]\n= x", "11: [site]: the line is neither a [section], an option nor a comment; "
-         "an option is written NAME = VALUE"),
-        ("[site]\nid = a\n display_name = b", "12: [site] id: line 12 is indented, so it would go on with the value "
-         'of line 11; move "display_name" to the margin if it is an option of its own'),
-        ("[site]\nid = a\n c0de = b\n c", "12: [site] id: line 12 is indented, so it would go on with the value "
-         "of line 11; move the line to the margin if it is an option of its own"),
-        ("[site]\ndisplay_name = a\n b", "12: [site] display_name: goes on in line 12, which is indented; "
-         "a value stands on one line"),
+        ("[site]\nid", ("11: [site]: the line is neither a [section], an option nor a comment; "
+         "an option is written NAME = VALUE")),
+        ("[site]\n= x", ("11: [site]: the line is neither a [section], an option nor a comment; "
+         "an option is written NAME = VALUE")),
+        ("[site]\nid = a\n display_name = b", ("12: [site] id: line 12 is indented, so it would go on with the value "
+         'of line 11; move "display_name" to the margin if it is an option of its own')),
+        ("[site]\nid = a\n c0de = b\n c", ("12: [site] id: line 12 is indented, so it would go on with the value "
+         "of line 11; move the line to the margin if it is an option of its own")),
+        ("[site]\ndisplay_name = a\n b", ("12: [site] display_name: goes on in line 12, which is indented; "
+         "a value stands on one line")),
         ("[daemon]\nlisten =", "11: [daemon] listen: is empty; remove the line for the default, 127.0.0.1:8787"),
         ("[connection]\nno_proxy = ,", "11: [connection] no_proxy: holds no item; name one, or remove the line"),
         ("[site]\nid = Head_Office", '11: [site] id: "Head_Office" is not a site id; 1 to 63 of a-z, 0-9 and -'),
-        ("[site]\ndisplay_name = a ; b", '11: [site] display_name: holds " ;" or " #", which looks like a comment; '
-         "a comment needs a line of its own; behind a value it is part of the value"),
-        ("[connection]\nuse_proxy = no # b", '11: [connection] use_proxy: "no # b" is neither yes nor no; '
-         "a comment needs a line of its own; behind a value it is part of the value"),
-        ("[site]\ndisplay_name = a\0b", "11: [site] display_name: holds a control character or an invisible blank; "
-         "type the value anew"),
-        ("[connection]\nproxy_port = 65536", '11: [connection] proxy_port: "65536" is not a port; '
-         "a number from 1 to 65535"),
-        ("[connection]\nproxy_host = http://p:1", '11: [connection] proxy_host: "http://p:1" is a URL; '
-         "only the host is wanted, without http:// and without a path"),
-        ("[connection]\nproxy_host = p:1", '11: [connection] proxy_host: "p:1" names a port; '
-         "the port belongs in proxy_port"),
-        ("[connection]\nno_proxy = 10.0.0.0/99", '11: [connection] no_proxy: "10.0.0.0/99" is not a network; '
-         "a network is written 10.0.0.0/8"),
+        ("[site]\ndisplay_name = a ; b", ('11: [site] display_name: holds " ;" or " #", which looks like a comment; '
+         "a comment needs a line of its own; behind a value it is part of the value")),
+        ("[connection]\nuse_proxy = no # b", ('11: [connection] use_proxy: "no # b" is neither yes nor no; '
+         "a comment needs a line of its own; behind a value it is part of the value")),
+        ("[site]\ndisplay_name = a\0b", ("11: [site] display_name: holds a control character or an invisible blank; "
+         "type the value anew")),
+        ("[connection]\nproxy_port = 65536", ('11: [connection] proxy_port: "65536" is not a port; '
+         "a number from 1 to 65535")),
+        ("[connection]\nproxy_host = http://p:1", ('11: [connection] proxy_host: "http://p:1" is a URL; '
+         "only the host is wanted, without http:// and without a path")),
+        ("[connection]\nproxy_host = p:1", ('11: [connection] proxy_host: "p:1" names a port; '
+         "the port belongs in proxy_port")),
+        ("[connection]\nno_proxy = 10.0.0.0/99", ('11: [connection] no_proxy: "10.0.0.0/99" is not a network; '
+         "a network is written 10.0.0.0/8")),
         ("[daemon]\npace = 0", '11: [daemon] pace: "0" is out of range; a whole number from 1 to 10000'),
-        ("[daemon]\nlog_level = loud", '11: [daemon] log_level: "loud" is not a choice; '
-         "one of debug, info, warning, error"),
-        ("[daemon]\nlisten = localhost", '11: [daemon] listen: "localhost" names no port; '
-         "it is written 127.0.0.1:8787 or [::1]:8787"),
+        ("[daemon]\nlog_level = loud", ('11: [daemon] log_level: "loud" is not a choice; '
+         "one of debug, info, warning, error")),
+        ("[daemon]\nlisten = localhost", ('11: [daemon] listen: "localhost" names no port; '
+         "it is written 127.0.0.1:8787 or [::1]:8787")),
         ("[daemon]\nrequire_token = yes", "11: [daemon] api_token: is not set, and require_token = yes needs it"),
-        ("[daemon]\nlisten = 0.0.0.0:80", "11: [daemon] listen: answers beyond this machine without api_token, "
-         "so the daemon refuses to start; set api_token, or listen on 127.0.0.1 or [::1]"),
-        ("[daemon]\nlisten = sync.example.com:80", "11: [daemon] listen: answers beyond this machine without "
-         "api_token, so the daemon refuses to start; set api_token, or listen on 127.0.0.1 or [::1]"),
-        ("[directory]\ndomains = corp", '11: [directory] domains: "corp" has no dot; '
-         "the whole domain is wanted, as in example.com"),
-        ("[directory]\nserver = a_b..c", '11: [directory] server: "a_b..c" is not a domain name; '
-         "letters, digits and - between dots, as in example.com"),
+        ("[daemon]\nlisten = 0.0.0.0:80", ("11: [daemon] listen: answers beyond this machine without api_token, "
+         "so the daemon refuses to start; set api_token, or listen on 127.0.0.1 or [::1]")),
+        ("[daemon]\nlisten = sync.example.com:80", ("11: [daemon] listen: answers beyond this machine without "
+         "api_token, so the daemon refuses to start; set api_token, or listen on 127.0.0.1 or [::1]")),
+        ("[directory]\ndomains = corp", ('11: [directory] domains: "corp" has no dot; '
+         "the whole domain is wanted, as in example.com")),
+        ("[directory]\nserver = a_b..c", ('11: [directory] server: "a_b..c" is not a domain name; '
+         "letters, digits and - between dots, as in example.com")),
         ("[directory]\nserver = ü..de", '11: [directory] server: "ü..de" is not a domain name'),
-        ("[connection]\nproxy_password =", "11: [connection] proxy_password: is empty; write file:PATH, env:NAME, "
-         "credential:NAME or keyring:SERVICE/USER and keep the secret there, or remove the line"),
+        ("[connection]\nproxy_password =", ("11: [connection] proxy_password: is empty; write file:PATH, env:NAME, "
+         "credential:NAME or keyring:SERVICE/USER and keep the secret there, or remove the line")),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line_and_a_next_step(
@@ -170,14 +171,16 @@ def test_a_mistake_is_named_with_its_line_and_a_next_step(
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text, expected",
     [
         ("id = x\n", "1: id: stands before the first [section]; it belongs in [site]"),
         ("client_id = x\n", "1: client_id: stands before the first [section]; put it under its section"),
         ("proxy_port = 1\n", "1: proxy_port: stands before the first [section]; it belongs in [connection]"),
     ],
 )
-def test_an_option_before_the_first_section_is_named(text: str, expected: str, *, findings: Findings, valid: str) -> None:
+def test_an_option_before_the_first_section_is_named(
+    text: str, expected: str, *, findings: Findings, valid: str
+) -> None:
     """Including where it belongs, when only one section has it."""
     assert findings(text + valid) == [f"config.ini:{expected}"]
 
@@ -206,7 +209,7 @@ APP = "application_id = a\napplication_key = env:K\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text, expected",
     [
         ("[binding]\nauthentication_type = domain\npassword = env:P\nemail = a@example.com\n",
          ["2: [binding] application_id: is not set, and authentication_type = domain needs it",
@@ -215,16 +218,16 @@ APP = "application_id = a\napplication_key = env:K\n"
          ["2: [binding] client_id: is not set, and authentication_type = application needs it",
           "2: [binding] client_secret: is not set, and authentication_type = application needs it"]),
         ("[binding]\nauthentication_type = application\nclient_id = c\nclient_secret = env:S\npassword = env:P\n",
-         ["5: [binding] password: is not used by authentication_type = application; "
-          "remove it, or mend authentication_type"]),
+         [("5: [binding] password: is not used by authentication_type = application; "
+          "remove it, or mend authentication_type")]),
         ("[binding]\nauthentication_type = basic\n",
          ['2: [binding] authentication_type: "basic" is not a choice; one of cloud, domain, application']),
         ("[binding]\npassword = env:P\n" + APP,
-         ["2: [binding] email: is not set, so nobody can sign in with [binding] password; "
-          "set it, or [account] smtp_address"]),
+         [("2: [binding] email: is not set, so nobody can sign in with [binding] password; "
+          "set it, or [account] smtp_address")]),
         (SIGN_IN + APP,
-         ["3: [binding] password: is not set: the site waits for a bind with a one-time sign-in; "
-          "set it by reference, or automatic = no to say that this is meant"]),
+         [("3: [binding] password: is not set: the site waits for a bind with a one-time sign-in; "
+          "set it by reference, or automatic = no to say that this is meant")]),
         (SIGN_IN + "automatic = no\n" + APP, []),
         ("[account]\npassword = env:M\n[binding]\nautomatic = no\n" + APP,
          ["2: [account] smtp_address: is not set, so the mailbox account cannot be used; set its primary address"]),
@@ -238,9 +241,10 @@ def test_what_a_sign_in_needs(text: str, expected: list[str], *, findings: Findi
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    "text, expected",
     [
-        ("use_proxy = yes\nproxy_host = p\n", ["11: [connection] proxy_port: is not set, and use_proxy = yes needs it"]),
+        ("use_proxy = yes\nproxy_host = p\n",
+         ["11: [connection] proxy_port: is not set, and use_proxy = yes needs it"]),
         ("use_proxy = yes\nproxy_host = p\nproxy_port = 1\nproxy_requires_authentication = yes\nproxy_username = u\n",
          ["14: [connection] proxy_password: is not set, and proxy_requires_authentication = yes needs it"]),
         ("proxy_requires_authentication = yes\n", []),
@@ -253,18 +257,18 @@ def test_what_a_proxy_needs(text: str, expected: list[str], *, findings: Finding
 
 
 @pytest.mark.parametrize(
-    ("account", "directory", "expected"),
+    "account, directory, expected",
     [
         ("directory_type = Microsoft Active Directory\n", "server = dc:636\nbase_dn = DC=x,DC=y\n", []),
         ("directory_type = microsoft 365 directory\n", "base_dn = DC=x\n",
-         ["14: [directory] base_dn: contradicts directory_type = microsoft-365-directory; "
-          "remove it, or for hybrid take directory_type = microsoft-active-directory"]),
+         [("14: [directory] base_dn: contradicts directory_type = microsoft-365-directory; "
+          "remove it, or for hybrid take directory_type = microsoft-active-directory")]),
         ("directory_type = novell\n", "server = dc\n",
-         ['12: [account] directory_type: "novell" is not a choice; '
-          "one of microsoft-active-directory, microsoft-365-directory"]),
+         [('12: [account] directory_type: "novell" is not a choice; '
+          "one of microsoft-active-directory, microsoft-365-directory")]),
         ("client_id = c\nclient_secret = env:S\n", "",
-         ["12: [account] client_id: contradicts directory_type = microsoft-active-directory without tenant_id; "
-          "for hybrid set tenant_id; for Microsoft 365 alone take directory_type = microsoft-365-directory"]),
+         [("12: [account] client_id: contradicts directory_type = microsoft-active-directory without tenant_id; "
+          "for hybrid set tenant_id; for Microsoft 365 alone take directory_type = microsoft-365-directory")]),
         ("client_id = c\nclient_secret = env:S\ntenant_id = t\n", "server = dc\n", []),
         ("directory_type = microsoft-365-directory\nclient_id = c\n", "",
          ["13: [account] client_secret: is not set, and client_id needs it",
@@ -282,7 +286,7 @@ def test_a_directory_type_must_not_contradict_the_other_fields(
 
 
 @pytest.mark.parametrize(
-    ("binding", "fault"),
+    "binding, fault",
     [
         ("service_url = https://eu-api.mimecast.com", ""),
         ("service_url = https://127.0.0.1:9443", ""),
@@ -290,7 +294,8 @@ def test_a_directory_type_must_not_contradict_the_other_fields(
         ("service_url = https://localhost", ""),
         ("service_url = https://sandbox.example.com\ntrusted_suffixes = mimecast.com, example.com", ""),
         ("trusted_suffixes = localhost, 127.0.0.1", ""),
-        ("service_url = https://evilmimecast.com", "its host evilmimecast.com is not on trusted_suffixes (mimecast.com)"),
+        ("service_url = https://evilmimecast.com",
+         "its host evilmimecast.com is not on trusted_suffixes (mimecast.com)"),
         ("service_url = https://api.mimecast.com\ntrusted_suffixes = com", '"com" is too wide or no domain'),
         ("trusted_suffixes = 10.1.2.3", '"10.1.2.3" is too wide or no domain'),
         ("trusted_suffixes = 2001:db8::1", '"2001:db8::1" is too wide or no domain'),
@@ -310,7 +315,7 @@ def test_sign_ins_go_only_to_trusted_hosts(binding: str, fault: str, *, findings
 
 
 @pytest.mark.parametrize(
-    ("address", "good"),
+    "address, good",
     [
         ("a@example.com", True), ("a.b+c'd@xn--bcher-kva.example", True), ("a@bücher.example", True),
         ("a@b@example.com", False), ("example.com", False), ("@example.com", False), ("a@", False),
@@ -353,7 +358,9 @@ def test_a_sign_in_inside_another_value_is_not_shown(findings: Findings, valid: 
 def test_a_plain_secret_is_warned_about_and_a_literal_is_not(findings: Findings, valid: str) -> None:
     """The warning names the option and the other ways."""
     (found,) = findings(valid.replace("env:PASSWORD", "hunter2"))
-    assert found.startswith("config.ini:6: [binding] password: the secret stands in the file as plain text; write file:")
+    assert found.startswith(
+        "config.ini:6: [binding] password: the secret stands in the file as plain text; write file:"
+    )
     assert findings(valid.replace("env:PASSWORD", "literal:hunter2")) == []
 
 
@@ -385,7 +392,7 @@ def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    "make, words",
     [
         (lambda path: path.symlink_to(path), "too many levels of symbolic links"),
         (lambda path: path.symlink_to("/proc/self/mem"), "input/output error"),
@@ -496,7 +503,7 @@ def test_a_folders_odd_files_are_findings_of_their_sites(tmp_path: Path, valid: 
     reading = read_config(tmp_path)
     assert [error.text for error in reading.errors] == [
         "the file cannot be read: it is a folder, not a file",
-        "the file's name gives the site its id, and \"Bad Name\" is not a site id (1 to 63 of a-z, 0-9 and -)",
+        'the file\'s name gives the site its id, and "Bad Name" is not a site id (1 to 63 of a-z, 0-9 and -)',
         "the file cannot be read: it is a folder, not a file",
     ]
     assert [site.id for site in reading.sites if site.settings] == ["good"]

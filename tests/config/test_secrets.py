@@ -26,7 +26,7 @@ def source(kind: SecretKind, where: object = "", *, text: str | None = None) -> 
 
 
 @pytest.mark.parametrize(
-    ("stored", "found"),
+    "stored, found",
     [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret", "s3cret"), (" s3 ü ", " s3 ü "), ("a\r", None),
      ("a\n\n", None), ("\n", None), ("", None), ("a\nb", None), ("a\0b", None), ("s3cret" * LARGEST_SECRET, None)],
 )  # fmt: skip
@@ -54,14 +54,16 @@ def test_what_is_not_text_is_refused_without_a_trace_of_it(tmp_path: Path) -> No
     """Not even in the exception's context."""
     path = tmp_path / "secret"
     path.write_bytes(b"hunter2\xff")
-    with pytest.raises(SecretUnreadable, match="is not UTF-8 text; write .* anew") as refused:
+    with pytest.raises(SecretUnreadable, match=r"is not UTF-8 text; write .* anew") as refused:
         resolve_now(source("file", path))
     assert refused.value.__context__ is None
 
 
 def test_a_missing_file_is_named_with_a_remedy(tmp_path: Path) -> None:
     """The path, the reason, the next step."""
-    with pytest.raises(SecretUnreadable, match="/gone cannot be read: there is no such file; check .*/gone and who may"):
+    with pytest.raises(
+        SecretUnreadable, match=r"/gone cannot be read: there is no such file; check .*/gone and who may"
+    ):
         resolve_now(source("file", tmp_path / "gone"))
 
 

@@ -45,6 +45,7 @@ async def test_a_bind_that_a_stop_interrupted_is_recovered(config: Path, sandbox
     async with running(config, sandbox, clock) as run:
         await run.reach(State.BINDING)
     assert (await stored(config.with_name("sitebind.db"))).state is State.BINDING
+    sandbox.script.heal()
     async with running(config, sandbox, clock) as run:
         bound = await run.reach(State.BOUND)
         assert bound.attempt == 2

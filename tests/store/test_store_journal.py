@@ -254,7 +254,7 @@ async def test_a_writer_that_is_torn_down_leaves_nobody_waiting(journal: SqliteJ
             await one
     with pytest.raises(asyncio.CancelledError):
         await writer._task
-    writer._task = None
+    await journal.close()
 
 
 async def test_files_and_folder_are_private_even_under_a_loose_umask(path: Path, entry: Make) -> None:
