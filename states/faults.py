@@ -175,6 +175,11 @@ class Fault(Enum):
         True,
         ("Make the secret that the detail names readable for the daemon's user; it is read again at every attempt."),
     )
+    CA_FILE_UNREADABLE = (
+        "ca-file-unreadable",
+        True,
+        "Correct [connection] ca_file, or make that file a readable PEM bundle; it is read again at every attempt.",
+    )
     KEYS_NOT_STORED = (
         "keys-not-stored",
         True,

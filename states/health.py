@@ -150,7 +150,7 @@ def _trust(now: Snapshot, binding: HeldBinding) -> Iterator[Problem]:
         yield Problem(
             code="verification-refused",
             severity="error",
-            text=f"The service refused the held keys {now.refusals.count} times: {now.refusals.detail}",
+            text=f"The service refused the held keys ({now.refusals.count} in a row): {now.refusals.detail}",
             remedy=now.refusals.fault.remedy,
             since=now.refusals.since,
         )

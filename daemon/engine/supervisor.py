@@ -216,6 +216,7 @@ class Supervisor:
         await self._settle_records()
         await self._note("daemon_stopped", {})
         await self._clouds.close()
+        _log.info("stopped")
 
     async def _settle_records(self) -> None:
         """What is being recorded ends; what waits for a broken journal is given up, and is said."""

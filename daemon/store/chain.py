@@ -24,7 +24,10 @@ COLUMNS = 'seq, at, site, actor, event, "before", "after", request_id, detail, p
 Row = tuple[int, str, str, str, str, str, str, str | None, str, str, str]
 """An audit record in the order of COLUMNS."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+# `default` is asked for what JSON does not know: after _refuse that is a mapping of another kind than dict.
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True, default=dict
+)
 
 
 class Head(NamedTuple):
@@ -97,7 +100,7 @@ class Link(NamedTuple):
 
 def link(entry: JournalEntry) -> Link:
     """Encode an entry. Raises TypeError or ValueError for what cannot be recorded, before anybody waits."""
-    detail = canonical(entry.detail if type(entry.detail) is dict else dict(entry.detail))
+    detail = canonical(entry.detail)
     texts = (entry.site, entry.actor, entry.event, entry.before, entry.after, entry.request_id)
     try:
         return _encoded(moment(entry.at), texts, detail)
@@ -161,6 +164,8 @@ class Walk:
                 seq, head = number, digest
             else:
                 return seq - before
+        except (TypeError, UnicodeEncodeError):
+            pass  # what is no text, or no UTF-8, was not written by us: blamed below
         finally:
             # Also when reading itself fails: what was good until then stays said.
             self._advance(Head(seq, head))
@@ -201,15 +206,23 @@ class Walk:
             self.break_off(f"record {wanted}{last} is missing: it was deleted")
         elif row[9] != self._head.hash:
             self.break_off(f"record {wanted} does not follow the one before it: it was moved, or one was replaced")
-        elif not is_object(row[8]):
+        elif readable(row[8]) is None:
             self.break_off(f"record {wanted} is damaged: its detail is no JSON object any more")
         else:
             self.break_off(f"record {wanted} was edited: its content does not fit its hash")
 
 
-def is_object(text: object) -> bool:
-    """Whether a stored detail can be read at all."""
+def readable(detail: object) -> dict[str, Any] | None:
+    """A stored detail, or None for one that we cannot have written: no object, or what `canonical` refuses."""
     try:
-        return isinstance(text, str) and isinstance(json.loads(text), dict)
-    except ValueError:
-        return False
+        found = json.loads(detail, parse_float=_refuse_number) if isinstance(detail, str) else None
+        if not isinstance(found, dict):
+            return None
+        canonical(found).encode()
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found
+
+
+def _refuse_number(text: str) -> None:
+    raise ValueError(f"{text} is no whole number")

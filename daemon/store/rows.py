@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from daemon.ports import AuditRecord, BindReport, JournalUnavailable
-from daemon.store.chain import Row, is_object, moment, whole
+from daemon.store.chain import Row, moment, readable, whole
 from states import BindStep, Snapshot, fault_named, recall, remember
 
 REPORT_COLUMNS = "id, site, attempt, actor, reason, state, fault, started_at, finished_at, steps"
@@ -18,6 +18,7 @@ _ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"))
 def record_of(row: Row) -> AuditRecord:
     """An audit record. A detail that was damaged is shown as it is; `verify` is who judges."""
     seq, at, site, actor, event, before, after, request_id, detail, previous_hash, digest = row
+    found = readable(detail)
     return AuditRecord(
         seq=seq,
         at=at,
@@ -27,7 +28,7 @@ def record_of(row: Row) -> AuditRecord:
         before=before,
         after=after,
         request_id=request_id,
-        detail=json.loads(detail) if is_object(detail) else {"damaged": detail},
+        detail={"damaged": str(detail)} if found is None else found,
         previous_hash=previous_hash,
         hash=digest,
     )

@@ -212,7 +212,7 @@ async def test_the_file_of_authorities_is_read_again_when_it_changes(
     route = Route(ca_file=str(path))
     port = await servers.open(answering(http()), authority.good())
     missing = await fault_of(clients, route, port)
-    assert missing.fault is Fault.CERTIFICATE_UNTRUSTED
+    assert missing.fault is Fault.CA_FILE_UNREADABLE
     assert "No such file" in missing.detail
     path.write_text("not a certificate")
     assert "no certificate in PEM form" in (await fault_of(clients, route, port)).detail

@@ -109,7 +109,7 @@ CASES: dict[str, tuple[str, str, str, Story]] = {
     ),
     "verification-refused": (
         "error",
-        "refused the held keys 2 times: no longer accepted",
+        "refused the held keys (2 in a row): no longer accepted",
         Fault.KEYS_REFUSED.remedy,
         told(bound(), refused(1), refused(1)),
     ),

@@ -132,13 +132,13 @@ async def test_work_that_fails_by_its_own_fault_fails_only_its_caller(journal: S
     with pytest.raises(LookupError, match="mine"):
         await journal.write(work)
     with pytest.raises(JournalUnavailable, match="no such table"):
-        await journal.write(lambda db: db.execute("SELECT * FROM nothing"))
+        await journal.write(lambda db: db.execute("SELECT * FROM missing"))
     assert await journal.append(entry()) == 1
 
 
 async def test_a_reader_in_trouble_says_the_journal_is_unavailable(journal: SqliteJournal) -> None:
     with pytest.raises(JournalUnavailable, match="no such table"):
-        await journal.read(lambda db: db.execute("SELECT * FROM nothing"))
+        await journal.read(lambda db: db.execute("SELECT * FROM missing"))
 
 
 async def test_readers_cannot_write(journal: SqliteJournal) -> None:
