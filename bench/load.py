@@ -20,6 +20,7 @@ WARM_UP = 0.15
 PATIENCE = 30.0
 
 LENGTH = b"content-length:"
+GOOD = (b"HTTP/1.1 2", b"HTTP/1.0 2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +31,34 @@ class Loaded:
     latency: float
 
 
-def load(url: str, *, clients: int, seconds: float, method: str = "GET") -> Loaded:
-    """Load `url` from a process of its own. Raises RuntimeError when an answer was not a 2xx."""
+def load(url: str, *, clients: int, seconds: float, method: str = "GET", fresh: bool = False) -> Loaded:
+    """Load `url` from a process of its own, on kept connections or on a `fresh` one for each request.
+
+    Raises RuntimeError when an answer was not a 2xx.
+    """
     command = [sys.executable, "-m", "bench.load", method, url, str(clients), str(seconds)]
+    if fresh:
+        command.append("fresh")
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=seconds + PATIENCE)
     if done.returncode:
         raise RuntimeError(f"the load on {url} failed: {done.stderr or done.stdout}")
     return Loaded(**json.loads(done.stdout))
 
 
-class _Tally:
-    """Shared by the clients of one burst."""
-
-    def __init__(self) -> None:
-        self.counting = False
-        self.latencies: list[float] = []
-        self.wrong: bytes | None = None
-
-
 class _Client(asyncio.Protocol):
-    def __init__(self, request: bytes, tally: _Tally) -> None:
-        self._request = request
-        self._tally = tally
+    """Asks on one connection for ever, or on a `fresh` one each time."""
+
+    def __init__(self, burst: _Burst) -> None:
+        self._burst = burst
         self._asked = 0.0
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._burst.open.add(transport)
+        if not self._burst.fresh:
+            self._asked = time.perf_counter()
         self._ask()
 
     def data_received(self, data: bytes) -> None:
@@ -66,20 +67,81 @@ class _Client(asyncio.Protocol):
             self._held = data
             return
         self._held = b""
-        now, tally = time.perf_counter(), self._tally
-        if tally.counting:
-            tally.latencies.append(now - self._asked)
-        if not data.startswith(b"HTTP/1.1 2"):
-            tally.wrong = tally.wrong or data
-        self._ask()
+        self._burst.answered(data, time.perf_counter() - self._asked)
+        if self._burst.fresh:
+            self._transport.abort()
+            self._burst.connect()
+        else:
+            self._asked = time.perf_counter()
+            self._ask()
 
     def connection_lost(self, error: Exception | None) -> None:
+        self._burst.open.discard(self._transport)
         if error is not None:
-            self._tally.wrong = self._tally.wrong or repr(error).encode()
+            self._burst.wrong = self._burst.wrong or repr(error)
+
+    def began(self, at: float) -> None:
+        """The answer's time runs from here: a fresh connection is part of it."""
+        self._asked = at
 
     def _ask(self) -> None:
-        self._asked = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(self._burst.request)
+
+
+class _Burst:
+    """What the clients of one burst share."""
+
+    def __init__(self, url: str, *, method: str, fresh: bool) -> None:
+        parts = urlsplit(url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        length = "Content-Length: 0\r\n" if method == "POST" else ""
+        close = "Connection: close\r\n" if fresh else ""
+        self.request = f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n{length}{close}\r\n".encode()
+        self.fresh = fresh
+        self.open: set[asyncio.Transport] = set()
+        self.wrong = ""
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._counting = False
+        self._latencies: list[float] = []
+        self._connecting: set[asyncio.Task[None]] = set()
+
+    def connect(self) -> None:
+        """Let one more client begin."""
+        task = asyncio.create_task(self._connected(), name="connect")
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connected(self) -> None:
+        client = _Client(self)
+        client.began(time.perf_counter())
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: client, self._host, self._port)
+        except OSError as error:
+            self.wrong = self.wrong or repr(error)
+
+    def answered(self, data: bytes, seconds: float) -> None:
+        """One answer is complete."""
+        if self._counting:
+            self._latencies.append(seconds)
+        if not data.startswith(GOOD):
+            self.wrong = self.wrong or repr(data[:300])
+
+    async def run(self, *, clients: int, seconds: float) -> Loaded:
+        """Load for so long."""
+        for _ in range(clients):
+            self.connect()
+        await asyncio.sleep(WARM_UP)
+        begin, self._counting = time.perf_counter(), True
+        await asyncio.sleep(seconds)
+        self._counting = False
+        took = time.perf_counter() - begin
+        for task in tuple(self._connecting):
+            task.cancel()
+        for transport in tuple(self.open):
+            transport.abort()
+        if self.wrong or not self._latencies:
+            sys.exit(f"not a good answer: {self.wrong or 'none at all'}")
+        return Loaded(per_second=len(self._latencies) / took, latency=median(self._latencies))
 
 
 def _complete(data: bytes) -> bool:
@@ -94,35 +156,11 @@ def _complete(data: bytes) -> bool:
     return len(data) >= end + 4 + length
 
 
-async def _burst(url: str, *, clients: int, seconds: float, method: str) -> Loaded:
-    parts = urlsplit(url)
-    path = parts.path + (f"?{parts.query}" if parts.query else "")
-    request = f"{method} {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
-    if method == "POST":
-        request += "Content-Length: 0\r\n"
-    request += "\r\n"
-    tally = _Tally()
-    loop = asyncio.get_running_loop()
-    made = [
-        await loop.create_connection(lambda: _Client(request.encode(), tally), parts.hostname, parts.port)
-        for _ in range(clients)
-    ]
-    await asyncio.sleep(WARM_UP)
-    begin, tally.counting = time.perf_counter(), True
-    await asyncio.sleep(seconds)
-    tally.counting = False
-    took = time.perf_counter() - begin
-    for transport, _ in made:
-        transport.abort()
-    if tally.wrong is not None or not tally.latencies:
-        sys.exit(f"not a good answer: {tally.wrong!r}")
-    return Loaded(per_second=len(tally.latencies) / took, latency=median(tally.latencies))
-
-
 def main() -> None:
-    """METHOD URL CLIENTS SECONDS; prints what was seen as JSON."""
-    method, url, clients, seconds = sys.argv[1:]
-    seen = asyncio.run(_burst(url, clients=int(clients), seconds=float(seconds), method=method))
+    """METHOD URL CLIENTS SECONDS [fresh]; prints what was seen as JSON."""
+    method, url, clients, seconds, *fresh = sys.argv[1:]
+    burst = _Burst(url, method=method, fresh=bool(fresh))
+    seen = asyncio.run(burst.run(clients=int(clients), seconds=float(seconds)))
     print(json.dumps({"per_second": seen.per_second, "latency": seen.latency}))
 
 

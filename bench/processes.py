@@ -14,6 +14,8 @@ from pathlib import Path
 
 PATIENCE = 120.0
 _POLL = 0.001
+IDLE = 0.02
+"""Processor seconds in a second."""
 
 
 @contextmanager
@@ -84,3 +86,14 @@ def spent(pid: int) -> float:
     """Processor seconds that the process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def until_it_rests(pid: int) -> None:
+    """Return when the process used less than a fiftieth of a processor for a second."""
+    before = spent(pid)
+    while True:
+        time.sleep(1)
+        now = spent(pid)
+        if now - before < IDLE:
+            return
+        before = now

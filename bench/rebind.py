@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from bench.load import load
+from bench.processes import fetched, started, status, until
 from bench.sandboxed import daemon, service
 from bench.table import Row, against
-from bench.processes import fetched, started, status, until
 
 CLIENTS = {1: "", 16: ">= 0.75", 64: ">= 0.75", 256: ""}
 SECONDS = 0.6
@@ -22,11 +22,14 @@ SECONDS = 0.6
 
 def rows(*, quick: bool = False) -> list[Row]:
     """A row for each number of clients."""
-    with tempfile.TemporaryDirectory(prefix="sitebind-bench-") as name, service(Path(name), holds_binds_open=True) as at:
+    with (
+        tempfile.TemporaryDirectory(prefix="sitebind-bench-") as name,
+        service(Path(name), holds_binds_open=True) as at,
+    ):
         configuration, port = at.one_site(Path(name) / "site")
         with daemon(configuration):
             until(lambda: status(port, "/-/healthy") == 200, "the daemon answers")
-            until(lambda: _state(port) == "binding", "a bind is open")
+            until(lambda: _states(port) == ["binding"], "a bind is open")
             _, body = fetched(port, "/rebind", method="POST")
             with started("-m", "bench.bare", "post", body.decode()) as (_, theirs):
                 return [
@@ -48,6 +51,5 @@ def _row(ours: str, theirs: str, clients: int, *, quick: bool) -> Row:
     )
 
 
-def _state(port: int) -> str:
-    (site,) = json.loads(fetched(port, "/api/v1/sites")[1])["sites"]
-    return str(site["state"])
+def _states(port: int) -> list[str]:
+    return [site["state"] for site in json.loads(fetched(port, "/api/v1/sites")[1])["sites"]]

@@ -34,7 +34,7 @@ from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import OneTimeSignIns, Token
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.tasks import Tasks
-from daemon.ports import Clock, JournalUnavailable
+from daemon.ports import Clock, Clouds, JournalUnavailable
 from daemon.providers.clouds import MimecastClouds
 from daemon.providers.http import HttpClients
 from daemon.store.holder import DatabaseInUse
@@ -93,14 +93,19 @@ def compose(
     token: Token,
     clock: Clock,
     chance: Callable[[], float],
+    around: Callable[[Clouds], Clouds] | None = None,
 ) -> Daemon:
-    """Put a daemon together over an open journal and vault. Nothing runs and nothing listens yet."""
+    """Put a daemon together over an open journal and vault. Nothing runs and nothing listens yet.
+
+    `around` may put something between the engine and the providers, to watch them or to stand in their way.
+    """
     observer = telemetry.observer
     records, acts, live = Tasks(), Tasks(), LiveBinds()
     scheduler, one_time = Scheduler(clock, pace=settings.pace), OneTimeSignIns(clock)
     driver = Driver(journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live)
     clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
-    clouds = MimecastClouds(clients, clock=clock)
+    providers: Clouds = MimecastClouds(clients, clock=clock)
+    clouds = around(providers) if around is not None else providers
 
     async def daemon_changed(changed: DaemonSettings) -> None:
         await _apply_daemon(changed, scheduler=scheduler, token=token)
@@ -287,7 +292,7 @@ async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str
 
     try:
         await composed.supervisor.run(stop, ready=ready)
-    except (OSError, UnsafeListener) as error:
+    except (OSError, UnsafeListener, JournalUnavailable) as error:
         print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - for whoever started it
         return EXIT_CANNOT_START
     except Exception:  # noqa: BLE001 - the last place that can say it

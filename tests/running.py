@@ -7,8 +7,8 @@ and is waited for by its result, never by a pause.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from daemon.app import Daemon, Telemetry, compose
 from daemon.config.ini import default_daemon, read_config
 from daemon.config.secrets import resolve
 from daemon.engine.signin import Token
-from daemon.ports import Clock, Secret
+from daemon.ports import Clock, Clouds, Secret
 from daemon.sandbox import Sandbox, small_world
 from daemon.sandbox.world import (
     DEMO_APPLICATION_ID,
@@ -105,6 +105,12 @@ class Running:
         except TimeoutError:
             raise AssertionError(f"never came true: {why or true}; {self.daemon.driver.snapshots}") from None
 
+    async def in_time(self, true: Callable[[], object], *, step: float = 0.1) -> None:
+        """Let the manual time pass in small steps until `true` holds."""
+        async with asyncio.timeout(LONGEST):
+            while not true():
+                await self.manual.advance(step)
+
     async def reach(self, state: State, site: str = "default") -> Snapshot:
         """Wait until the site is in that state with nothing open."""
         await self.until(
@@ -130,10 +136,31 @@ class Running:
         report = await self.asked("POST", f"/api/v1/sites/{site}/rebind", status=202)
         return await self.ended(report["id"], site)
 
+    @contextmanager
+    def without_journal(self) -> Iterator[None]:
+        """The database file is moved away, as by a slip of the hand, and put back: nothing can be recorded."""
+        database = self.daemon.journal.path
+        away = database.with_name("away.db")
+        database.rename(away)
+        try:
+            yield
+        finally:
+            away.rename(database)
+
     async def audit(self, site: str | None = None) -> list[tuple[str, str, str]]:
         """(event, before, after) of every record."""
         records = await self.daemon.journal.audit(site=site, limit=1000)
         return [(record.event, record.before, record.after) for record in records]
+
+
+async def eventually(true: Callable[[], object], why: str = "") -> None:
+    """Wait for what no step of the engine tells: it is looked at between the turns of the loop."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            while not true():  # noqa: ASYNC110 - nobody sets an event for it
+                await asyncio.sleep(0)
+    except TimeoutError:
+        raise AssertionError(f"never came true: {why or true}") from None
 
 
 @asynccontextmanager
@@ -144,8 +171,13 @@ async def sandboxed(folder: Path, clock: Clock, **world: Any) -> AsyncIterator[S
 
 
 @asynccontextmanager
-async def running(path: Path, sandbox: Sandbox, clock: Clock) -> AsyncIterator[Running]:
-    """A daemon for the configuration at `path`, on a free port; stopped in order at the end."""
+async def running(
+    path: Path, sandbox: Sandbox, clock: Clock, *, around: Callable[[Clouds], Clouds] | None = None
+) -> AsyncIterator[Running]:
+    """A daemon for the configuration at `path`, on a free port; stopped in order at the end.
+
+    `around` may stand between the engine and the providers; see `tests.interposed`.
+    """
     settings = replace(read_config(path).daemon or default_daemon(path), port=0)
     telemetry, token = Telemetry(), Token()
     await token.take(settings, resolve)
@@ -165,6 +197,7 @@ async def running(path: Path, sandbox: Sandbox, clock: Clock) -> AsyncIterator[R
             token=token,
             clock=clock,
             chance=lambda: 0.5,
+            around=around,
         )
         http = await stack.enter_async_context(aiohttp.ClientSession())
         run = Running(path=path, sandbox=sandbox, daemon=daemon, clock=clock, http=http)
@@ -194,4 +227,4 @@ def steps_of(report: Mapping[str, Any]) -> dict[str, str]:
     return {step["step"]: step["status"] for step in report["steps"]}
 
 
-__all__ = ["LONGEST", "Running", "Step", "running", "sandboxed", "site_options", "steps_of", "write"]
+__all__ = ["LONGEST", "Running", "Step", "eventually", "running", "sandboxed", "site_options", "steps_of", "write"]

@@ -33,6 +33,11 @@ from states.state import StepStatus
 
 _log = logging.getLogger("sitebind.bind")
 
+ONE_TIME_GONE = (
+    "the one-time sign-in of this attempt is gone: it is kept for 15 minutes at most, and not over a restart; "
+    "give it again with the bind request"
+)
+
 STEPS = (
     "configuration",
     "connect",
@@ -54,6 +59,7 @@ class Attempt:
     settings: SiteSettings
     snapshot: Snapshot
     one_time: OneTimeSignIn | None
+    needs_one_time: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +109,16 @@ class Progress:
 
     @asynccontextmanager
     async def step(self, name: str) -> AsyncIterator[_Line]:
-        """Time one step; a `ProviderFault` inside makes it `failed` and goes on up."""
+        """Time one step; a `ProviderFault` inside, or a defect, makes it `failed` and goes on up."""
         began, line = self.clock.monotonic(), _Line()
         try:
             yield line
         except ProviderFault as fault:
             self._close(name, began, _Line(fault.detail, "failed", fault.fault.remedy))
+            raise
+        except Exception as error:
+            text = f"{type(error).__name__}: a defect; the log holds the traceback"
+            self._close(name, began, _Line(text, "failed", Fault.UNEXPECTED.remedy))
             raise
         self._close(name, began, line)
 
@@ -142,6 +152,8 @@ class Procedure:
     async def _prepare(self, attempt: Attempt, progress: Progress) -> tuple[Cloud, Credentials]:
         settings = attempt.settings
         async with progress.step("configuration") as line:
+            if attempt.needs_one_time and attempt.one_time is None:
+                raise ProviderFault(Fault.CREDENTIALS_MISSING, ONE_TIME_GONE)
             route = await route_for(settings.connection, self._resolve)
             credentials = await credentials_for(settings, self._resolve, one_time=attempt.one_time)
             line.detail = f"{settings.source.name}: sign-in as {_who(credentials)}, all secrets readable"
@@ -176,7 +188,7 @@ class Procedure:
             return None
         try:
             keys = await self._vault.get(held.bind_id)
-        except VaultLocked as error:
+        except (VaultLocked, JournalUnavailable) as error:
             raise ProviderFault(Fault.KEYS_NOT_STORED, str(error)) from None
         if keys is None or (keys.method, keys.email, keys.base_url) != (
             credentials.method,
@@ -221,13 +233,17 @@ class Procedure:
         work = asyncio.create_task(
             self._sign_in_and_seal(attempt, progress, sign_in, refresh), name=f"sign-in {attempt.bind_id}"
         )
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await asyncio.wait({work})
-            if (error := work.exception()) is not None:
-                _log.info("bind %s was cancelled during the sign-in: %s", attempt.bind_id, error)
-            raise
+        cancelled = False
+        while not work.done():
+            try:
+                await asyncio.wait({work})
+            except asyncio.CancelledError:  # once by a change, and perhaps again by a stop
+                cancelled = True
+        if not cancelled:
+            return work.result()
+        if not work.cancelled() and (error := work.exception()) is not None:
+            _log.info("bind %s was cancelled during the sign-in: %s", attempt.bind_id, error)
+        raise asyncio.CancelledError
 
     async def _sign_in_and_seal(
         self,
@@ -241,7 +257,8 @@ class Procedure:
         try:
             await self._vault.put(attempt.bind_id, site=attempt.settings.id, keys=keys)
         except (VaultLocked, JournalUnavailable) as error:
-            undone = "extended keys stay as they were" if refresh else await _undo(cloud, keys)
+            extended = refresh is not None and refresh.identity == keys.identity
+            undone = "extended keys stay as they were" if extended else await undo(cloud, keys)
             detail = f"the keys could not be stored ({undone}): {error}"
             raise ProviderFault(Fault.KEYS_NOT_STORED, detail) from None
         progress.sealed = True
@@ -279,7 +296,8 @@ class Procedure:
         return Bound(binding=binding, warnings=found.warnings)
 
 
-async def _undo(cloud: Cloud, keys: Keys) -> str:
+async def undo(cloud: Cloud, keys: Keys) -> str:
+    """End keys that could not be stored; what became of them, for the report."""
     try:
         await cloud.revoke(keys)
     except ProviderFault as fault:

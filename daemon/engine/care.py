@@ -6,10 +6,12 @@ The acts of one site run one after another, so that a refresh and a verification
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from daemon.config.model import SiteSettings
+from daemon.engine.binding import undo
 from daemon.engine.signin import Resolve, credentials_for, route_for
 from daemon.engine.tasks import Tasks
 from daemon.ports import (
@@ -37,6 +39,8 @@ from states.events import (
     VerificationRefused,
 )
 
+_log = logging.getLogger("sitebind.care")
+
 _REFUSALS = frozenset(
     {
         Fault.KEYS_REFUSED,
@@ -55,6 +59,7 @@ _REFUSALS = frozenset(
 """Answers that speak about the keys or the user; every other fault speaks about the way to the service."""
 
 _WIPE_AGAIN = 30.0
+_DEFECT = "a defect in sitebind; the log holds the traceback"
 
 
 class Caretaker:
@@ -84,26 +89,32 @@ class Caretaker:
 
     def verify(self, site: str, bind_id: str) -> None:
         """Ask the service about the held keys."""
-        self._queue(site, f"verify {bind_id}", self._verify(site, bind_id))
+        self._queue(site, f"verify {bind_id}", self._verify(site, bind_id), or_else=_missed(bind_id))
 
     def refresh(self, site: str, bind_id: str) -> None:
         """Extend the held keys with the configured sign-in."""
-        self._queue(site, f"refresh {bind_id}", self._refresh(site, bind_id))
+        self._queue(site, f"refresh {bind_id}", self._refresh(site, bind_id), or_else=_missed(bind_id))
 
     def revoke(self, site: str, bind_id: str) -> None:
         """End keys that are not in use."""
-        self._queue(site, f"revoke {bind_id}", self._revoke(site, bind_id))
+        failed = RevocationFailed(bind_id=bind_id, fault=Fault.UNEXPECTED, detail=_DEFECT)
+        self._queue(site, f"revoke {bind_id}", self._revoke(site, bind_id), or_else=failed)
 
     def wipe(self, site: str, bind_id: str) -> None:
-        """Remove keys from the vault."""
-        self._queue(site, f"wipe {bind_id}", self._wipe(bind_id))
+        """Remove keys from the vault. Nobody waits for it: nothing else of the site uses these keys."""
+        self._tasks.start(self._wipe(bind_id), name=f"wipe {bind_id}")
 
     def unbind(self, site: str, bind_id: str, *, local_only: bool) -> None:
         """End the held keys at the service, or only here."""
-        self._queue(site, f"unbind {bind_id}", self._unbind(site, bind_id, local_only=local_only))
+        failed = UnbindFailed(bind_id=bind_id, fault=Fault.UNEXPECTED, detail=_DEFECT)
+        work = self._unbind(site, bind_id, local_only=local_only)
+        self._queue(site, f"unbind {bind_id}", work, or_else=failed)
 
-    def _queue(self, site: str, name: str, work: Coroutine[Any, Any, None]) -> None:
-        task = self._tasks.start(self._after(self._last.get(site), work), name=name)
+    def _queue(self, site: str, name: str, work: Coroutine[Any, Any, None], *, or_else: Event) -> None:
+        """Run `work` after what the site does already; a defect in it ends in the event `or_else`."""
+        task = self._tasks.start(
+            self._after(self._last.get(site), work), name=name, failed=lambda _: self._inbox.post(site, or_else)
+        )
         self._last[site] = task
         task.add_done_callback(lambda done: self._forget(site, done))
 
@@ -151,8 +162,10 @@ class Caretaker:
         fresh = await cloud.authenticate(place, credentials, refresh=keys)
         try:
             await self._vault.put(bind_id, site=settings.id, keys=fresh)
-        except JournalUnavailable as error:
-            raise ProviderFault(Fault.KEYS_NOT_STORED, str(error)) from None
+        except (VaultLocked, JournalUnavailable) as error:
+            undone = "" if fresh.identity == keys.identity else f" ({await undo(cloud, fresh)})"
+            detail = f"the refreshed keys could not be stored{undone}: {error}"
+            raise ProviderFault(Fault.KEYS_NOT_STORED, detail) from None
         return BindingRefreshed(bind_id=bind_id, expires_at=fresh.expires_at)
 
     async def _revoke(self, site: str, bind_id: str) -> None:
@@ -177,10 +190,14 @@ class Caretaker:
         await (await self._cloud(site, keys)).revoke(keys)
 
     async def _wipe(self, bind_id: str) -> None:
+        told = ""
         while True:
             try:
                 await self._vault.wipe(bind_id)
-            except JournalUnavailable:
+            except JournalUnavailable as error:
+                if str(error) != told:
+                    _log.warning("the keys of bind %s could not be wiped and are tried again: %s", bind_id, error)
+                told = str(error)
                 await self._clock.sleep(_WIPE_AGAIN)
             else:
                 return
@@ -203,7 +220,7 @@ class Caretaker:
     async def _stored(self, bind_id: str) -> Keys | None:
         try:
             return await self._vault.get(bind_id)
-        except VaultLocked as error:
+        except (VaultLocked, JournalUnavailable) as error:
             raise ProviderFault(Fault.KEYS_NOT_STORED, str(error)) from None
 
     async def _keys(self, bind_id: str) -> Keys:
@@ -218,6 +235,10 @@ class Caretaker:
         route = await route_for(settings.connection, self._resolve) if settings else Route()
         suffixes = settings.binding.trusted_suffixes if settings else ()
         return self._clouds.cloud(keys.method, route, service_url=keys.base_url, trusted_suffixes=suffixes)
+
+
+def _missed(bind_id: str) -> Event:
+    return VerificationMissed(bind_id=bind_id, fault=Fault.UNEXPECTED, detail=_DEFECT)
 
 
 def _unverified(bind_id: str, fault: ProviderFault, *, credentials: str | None = None) -> Event:

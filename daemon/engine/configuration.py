@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from daemon.config.impact import changes_between, daemon_changes, worst
+from daemon.config.impact import change_of, changes_between, daemon_changes, worst
 from daemon.config.model import DaemonSettings, Reading, SiteFile, SiteSettings
 from daemon.config.secrets import watched_files
 from daemon.engine.driver import Driver
@@ -21,8 +23,10 @@ from daemon.engine.fingerprints import Fingerprints, Marks
 from daemon.engine.operations import Caller, ReloadAnswer, SettingChange
 from daemon.engine.reload_answer import SiteAnswer, names_of, summed, told
 from daemon.ports import Clock, Journal, JournalEntry, JournalUnavailable, Observer, VaultLocked
-from states import Change, Event, Impact, Snapshot, State, Terms, first_snapshot
+from states import DAEMON, Change, Event, Impact, Snapshot, State, Terms, first_snapshot
 from states.events import ConfigAccepted, ConfigRejected, ConfigWithdrawn
+
+_log = logging.getLogger("sitebind.configuration")
 
 _AT_ONCE = 256
 
@@ -54,6 +58,8 @@ class Configuration:
         self._new_site_code = new_site_code
         self._daemon_changed = daemon_changed
         self._marks: dict[str, Marks] = {}
+        self._daemon_marks: Marks = {}
+        self._daemon_told: tuple[Change, ...] = ()
         self._waiting: asyncio.Task[ReloadAnswer] | None = None
         self._running: set[asyncio.Task[ReloadAnswer]] = set()
         self._turn = asyncio.Lock()
@@ -71,6 +77,11 @@ class Configuration:
             self._waiting.add_done_callback(self._running.discard)
         return await asyncio.shield(self._waiting)
 
+    async def first_read(self) -> None:
+        """Return when the configuration was applied once. Raises `JournalUnavailable` when it cannot be."""
+        while not self._started:
+            await self.reload(Caller(actor=DAEMON))
+
     def watched(self) -> set[Path]:
         """The configuration itself and every file that the settings in force depend on."""
         found = {self._path, *watched_files(self.daemon)}
@@ -78,15 +89,24 @@ class Configuration:
             found |= watched_files(settings)
         return found
 
-    async def close(self) -> None:
-        """Wait for a reload that is under way."""
-        if self._running:
-            await asyncio.wait(tuple(self._running))
+    async def close(self, *, seconds: float) -> None:
+        """Wait for a reload that is under way; one that does not end in time is cancelled."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(tuple(self._running), timeout=seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=seconds)
 
     async def _in_turn(self, caller: Caller) -> ReloadAnswer:
         async with self._turn:
             self._waiting = None
-            answer = await self._reload(caller)
+            try:
+                answer = await self._reload(caller)
+            except Exception:
+                self._observer.reloaded(successful=False, at=self._clock.now())
+                raise
         self._observer.reloaded(successful=answer.outcome != "rejected", at=self._clock.now())
         return answer
 
@@ -97,7 +117,7 @@ class Configuration:
         at_start = not self._started
         for begin in range(0, len(files), _AT_ONCE):
             part = files[begin : begin + _AT_ONCE]
-            answers += await asyncio.gather(*(self._apply_site(f, caller, at_start=at_start) for f in part))
+            answers += await _all_of([self._apply_one(f, caller, at_start=at_start) for f in part])
         answers += await self._withdraw_missing({file.id for file in files}, reading, caller)
         self._started = True
         return summed(answers)
@@ -108,24 +128,39 @@ class Configuration:
         A single file that cannot be read does not say its site's id: it speaks of the site that it held.
         """
         if len(reading.sites) != 1 or reading.sites[0].settings is not None:
-            return list(reading.sites)
-        file = reading.sites[0]
-        known = [now.site for now in self._driver.snapshots.values() if now.terms is not None]
-        if file.source != self._path or file.id in known or not known:
+            return _merged(reading.sites)
+        file, snapshots = reading.sites[0], self._driver.snapshots
+        if file.source != self._path or not snapshots:
             return [file]
-        return [replace(file, id=site) for site in known]
+        # Those in force; else those that hold a binding: they wait for their file.
+        known = [now.site for now in snapshots.values() if now.terms is not None]
+        known = known or [now.site for now in snapshots.values() if now.binding is not None] or list(snapshots)
+        return [file] if file.id in known else [replace(file, id=site) for site in known]
 
     async def _apply_daemon(self, reading: Reading, caller: Caller) -> SiteAnswer:
         findings = tuple(str(p) for p in reading.problems if p.severity == "error")
-        changes = daemon_changes(self.daemon, reading.daemon) if reading.daemon and self._started else ()
-        if changes or (findings and findings != self.daemon_findings):
-            await self._journal.append(self._daemon_entry(changes, findings, caller))
+        changes, marks = await self._changes_of_daemon(reading.daemon)
+        news = tuple(change for change in changes if change not in self._daemon_told)
+        if news or (findings and findings != self.daemon_findings):
+            await self._journal.append(self._daemon_entry(news, findings, caller))
         if findings != self.daemon_findings:
             self.daemon_findings, self.daemon_findings_since = findings, self._clock.now()
-        if reading.daemon is not None and (changes or not self._started):
-            self.daemon = reading.daemon
-            await self._daemon_changed(reading.daemon)
-        return SiteAnswer(changes=told("", changes), findings=findings, touched=bool(changes))
+        if reading.daemon is not None and (news or not self._started):
+            # What needs a restart is not in force before it, and is told by every reload until then.
+            self.daemon = reading.daemon if not self._started else _with_what_runs(reading.daemon, self.daemon)
+            await self._daemon_changed(self.daemon)
+        if reading.daemon is not None:
+            self._daemon_marks = marks
+            self._daemon_told = tuple(change for change in changes if change.impact is Impact.RESTART)
+        return SiteAnswer(changes=told("", changes), findings=findings, touched=bool(news))
+
+    async def _changes_of_daemon(self, new: DaemonSettings | None) -> tuple[tuple[Change, ...], Marks]:
+        if new is None:
+            return (), {}
+        marks = await self._fingerprints.marks(new)
+        if not self._started:
+            return (), marks
+        return _with_rotated(daemon_changes(self.daemon, new), self._daemon_marks, marks), marks
 
     def _daemon_entry(self, changes: tuple[Change, ...], findings: tuple[str, ...], caller: Caller) -> JournalEntry:
         told = [{"section": c.section, "option": c.option, "result": c.impact.value} for c in changes]
@@ -139,6 +174,17 @@ class Configuration:
             request_id=caller.request_id,
             detail={"findings": list(findings)} if findings else {"changes": told},
         )
+
+    async def _apply_one(self, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
+        """One site; a defect that only its settings wake must not keep the others from theirs."""
+        try:
+            return await self._apply_site(file, caller, at_start=at_start)
+        except JournalUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - logged, and a finding
+            _log.exception("the settings of site %s could not be applied", file.id)
+            said = f"{file.source.name}: {type(error).__name__}, a defect in sitebind; the log holds the traceback"
+            return SiteAnswer(findings=(said,))
 
     async def _apply_site(self, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
         now = self._snapshot(file.id)
@@ -156,7 +202,7 @@ class Configuration:
         if event is not None:
             try:
                 await self._driver.ask(file.id, event)
-            except JournalUnavailable:
+            except Exception:
                 self._put_back(file.id, before)
                 raise
         self._marks[file.id] = marks
@@ -165,13 +211,13 @@ class Configuration:
     def _put_back(self, site: str, before: SiteSettings | None) -> None:
         """What could not be recorded is not in force."""
         if before is None:
-            del self.sites[site]
+            self.sites.pop(site, None)
         else:
             self.sites[site] = before
 
     async def _unusable(self, now: Snapshot, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
         findings = tuple(map(str, file.errors))
-        if not at_start and not await asyncio.to_thread(file.source.exists):
+        if not at_start and await asyncio.to_thread(_is_gone, file.source):
             return await self._withdraw(now, findings, caller)
         return await self._reject(now, findings, caller, at_start=at_start)
 
@@ -186,11 +232,7 @@ class Configuration:
         old = self.sites.get(settings.id)
         if old is None:
             return ()
-        changes = changes_between(old, settings)
-        named = {(change.section, change.option) for change in changes}
-        before = self._marks.get(settings.id, {})
-        rotated = [key for key, mark in marks.items() if before.get(key) != mark and key not in named]
-        return (*changes, *(Change(section=s, option=o, impact=Impact.REBIND) for s, o in rotated))
+        return _with_rotated(changes_between(old, settings), self._marks.get(settings.id, {}), marks)
 
     def _accept(
         self,
@@ -239,7 +281,7 @@ class Configuration:
         """Sites whose file is gone. When the whole cannot be read, every site keeps its last good settings."""
         gone = [now for now in self._driver.snapshots.values() if now.site not in found]
         general = tuple(str(p) for p in reading.problems if p.severity == "error")
-        if general and not reading.sites and await asyncio.to_thread(self._path.exists):
+        if general and not reading.sites and not await asyncio.to_thread(_is_gone, self._path):
             return [await self._reject(now, general, caller, at_start=not self._started) for now in gone]
         return [await self._withdraw(now, general, caller) for now in gone]
 
@@ -255,6 +297,46 @@ class Configuration:
         await self._driver.ask(now.site, event)
         change = SettingChange(site=now.site, section="site", option="id", result="applied")
         return SiteAnswer(changes=(change,), touched=True)
+
+
+def _with_rotated(changes: tuple[Change, ...], before: Marks, now: Marks) -> tuple[Change, ...]:
+    """The changes, and those of secrets and files whose content is another behind the same reference."""
+    named = {(change.section, change.option) for change in changes}
+    rotated = [key for key, mark in now.items() if key in before and before[key] != mark and key not in named]
+    return (*changes, *(change_of(section, option) for section, option in rotated))
+
+
+def _with_what_runs(new: DaemonSettings, running: DaemonSettings) -> DaemonSettings:
+    return replace(new, host=running.host, port=running.port, database=running.database, vault_key=running.vault_key)
+
+
+def _merged(sites: Sequence[SiteFile]) -> list[SiteFile]:
+    """Files that claim one id are one site with the findings of all: it gets one event, not a quarrel of several."""
+    by_id: dict[str, SiteFile] = {}
+    for file in sites:
+        other = by_id.get(file.id)
+        by_id[file.id] = file if other is None else replace(other, problems=(*other.problems, *file.problems))
+    return list(by_id.values())
+
+
+async def _all_of(work: Sequence[Coroutine[Any, Any, SiteAnswer]]) -> list[SiteAnswer]:
+    """Wait for every one, also when one fails: whoever tries again must not meet those that are still under way."""
+    ended = await asyncio.gather(*work, return_exceptions=True)
+    for one in ended:
+        if isinstance(one, BaseException):
+            raise one
+    return [one for one in ended if isinstance(one, SiteAnswer)]
+
+
+def _is_gone(path: Path) -> bool:
+    """Nothing is there. A path that cannot be looked at is a finding, and no farewell."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def slot_order(site: str) -> bytes:

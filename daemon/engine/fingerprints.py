@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import hmac
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from daemon.config.impact import bind_inputs, has_sign_in, sign_in_inputs
-from daemon.config.model import SecretSource, SiteSettings
-from daemon.config.secrets import SecretUnreadable
+from daemon.config.model import DaemonSettings, SecretSource, SiteSettings
+from daemon.config.secrets import SecretUnreadable, secret_sources
 from daemon.engine.signin import Resolve
 from daemon.ports import Vault
 from states import Terms
@@ -31,9 +33,10 @@ class Fingerprints:
     def __init__(self, *, vault: Vault, resolve: Resolve) -> None:
         self._vault = vault
         self._resolve = resolve
+        self._key = os.urandom(32)  # marks need not outlive the process, nor the vault be open for them
 
     async def take(self, settings: SiteSettings) -> tuple[Terms, Marks]:
-        """The terms of these settings with their digests, and a mark for every secret and file among the bind inputs."""
+        """The terms of these settings with their digests, and marks of every secret and file."""
         inputs = {(s, o): value for s, o, value in (*bind_inputs(settings), *sign_in_inputs(settings))}
         texts = {key: await self._text(value) for key, value in inputs.items()}
         binding = settings.binding
@@ -46,11 +49,15 @@ class Fingerprints:
             retry_first=binding.retry_first,
             retry_ceiling=binding.retry_ceiling,
         )
-        behind = [(s, o) for s, o, value in bind_inputs(settings) if isinstance(value, SecretSource | Path)]
-        return terms, {key: self._mark(texts[key]) for key in behind}
+        files = [(s, o) for s, o, value in bind_inputs(settings) if isinstance(value, Path)]
+        return terms, {key: self._mark(texts[key]) for key in files} | await self.marks(settings)
+
+    async def marks(self, settings: SiteSettings | DaemonSettings) -> Marks:
+        """A mark for every configured secret."""
+        return {(s, o): self._mark(await self._text(source)) for s, o, source in secret_sources(settings)}
 
     def _mark(self, text: str) -> str:
-        return self._vault.fingerprint(("mark", text))[:_MARK_LENGTH]
+        return hmac.digest(self._key, text.encode("utf-8", "surrogatepass"), "sha256").hex()[:_MARK_LENGTH]
 
     def _digest(self, inputs: Inputs, texts: dict[tuple[str, str], str]) -> str:
         parts = [part for s, o, _ in inputs for part in (f"{s}.{o}", texts[s, o])]

@@ -28,7 +28,7 @@ from daemon.engine.recording import report_of
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import ONE_TIME_SECONDS, OneTimeSignIns
 from daemon.ports import AuditRecord, BindReport, Clock, Journal, Secret
-from states import Problem, Refused, Snapshot, State, is_ready, problems
+from states import Problem, Refused, Snapshot, State, Step, is_ready, problems
 from states.events import BindRequested
 
 
@@ -58,6 +58,8 @@ class FrontDoor:
         self._token = token
         self._vault_problem = vault_problem
         self._host = socket.gethostname()
+        self._began = clock.now()
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def settings(self) -> DaemonSettings:
@@ -136,7 +138,7 @@ class FrontDoor:
                     severity="error",
                     text=locked,
                     remedy="Put the vault's key back where the text says and restart; without it unbind and bind anew.",
-                    since=self._clock.now(),
+                    since=self._began,
                 )
             )
         return tuple(found)
@@ -146,15 +148,14 @@ class FrontDoor:
     ) -> BindReport:
         """Ask for a bind; a plain request joins an open one."""
         self._known(site)
-        if one_time is not None and self._driver.snapshots[site].open is None:
-            self._keep(site, one_time)
+        await self._configuration.first_read()  # a bind at the start must not miss the settings of its site
         event = BindRequested(
             actor=caller.actor,
             request_id=caller.request_id,
             reason=reason,
             one_time=one_time is not None,
         )
-        step = await self._driver.ask(site, event)
+        step = await (self._driver.ask(site, event) if one_time is None else self._ask_with(one_time, site, event))
         if isinstance(step, Refused):
             raise self._refusal(step)
         opened = step.after.open
@@ -162,10 +163,14 @@ class FrontDoor:
             raise RequestRefused("not-configured", step.after.reason)
         return report_of(site, opened)
 
-    def _keep(self, site: str, one_time: OneTimeSignIn) -> None:
-        self._one_time.keep(site, one_time)
+    async def _ask_with(self, one_time: OneTimeSignIn, site: str, event: BindRequested) -> Step:
+        """One at a time, so that two requests never mix up whose credentials are offered."""
+        async with self._one_at_a_time:
+            with self._one_time.offer(site, one_time):
+                step = await self._driver.ask(site, event)
         due = self._clock.now() + timedelta(seconds=ONE_TIME_SECONDS + 1)
         self._scheduler.at(due, (site, "forget one-time sign-in"), self._one_time.forget_old)
+        return step
 
     def _refusal(self, step: Refused) -> RequestRefused:
         now = step.before
@@ -227,13 +232,18 @@ class FrontDoor:
 
     def ready(self, site: str | None = None) -> Health:
         """Whether every site (or the one named) holds a usable binding."""
-        snapshots = [self._known(site)] if site else list(self._driver.snapshots.values())
+        snapshots = [self._known(site)] if site else self._configured()
         if not snapshots:
             text = "no site is configured"
             return Health(ok=False, checks=(Check(name="configuration", status="fail", text=text),))
         at = self._clock.now()
         checks = [(is_ready(now, at=at), now) for now in sorted(snapshots, key=lambda now: now.site)]
         return Health(ok=all(ok for ok, _ in checks), checks=tuple(_site_check(ok, now) for ok, now in checks))
+
+    def _configured(self) -> list[Snapshot]:
+        """Every site but those whose file was taken away: they are nobody's business any more."""
+        known = self._driver.snapshots.values()
+        return [now for now in known if now.state is not State.UNCONFIGURED or now.findings]
 
 
 def _site_check(ok: bool, now: Snapshot) -> Check:  # noqa: FBT001 - a pair from the line above

@@ -82,15 +82,20 @@ class JsonLines(logging.Formatter):
 
 
 def _one_line(text: str) -> str:
-    """What a service said must not be able to forge a line of its own."""
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    """What a service said must not be able to forge a line of its own, nor to command a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 class LogObserver:
     """Implements `daemon.ports.Observer` by writing log lines."""
 
     def saw(self, step: Step, *, at: datetime) -> None:
-        """A transition is information, a failure a warning, a verification only debugging."""
+        """A transition is information, a failure a warning; a verification, or what changes nothing, debugging."""
+        level, message = _line(step)
+        if not _log.isEnabledFor(level):
+            return
         opened = step.after.open or step.before.open
         context = {
             "site": step.before.site,
@@ -98,7 +103,6 @@ class LogObserver:
             "actor": step.event.actor,
             "request_id": step.event.request_id,
         }
-        level, message = _line(step)
         _log.log(level, message, extra=context)
 
     def bind_step(self, site: str, step: BindStep) -> None:
@@ -118,7 +122,7 @@ class LogObserver:
     def reloaded(self, *, successful: bool, at: datetime) -> None:
         """Each finding is told by the step of its site."""
         if not successful:
-            _log.warning("the configuration was read again and has errors; the last good settings stay in force")
+            _log.warning("a reload did not apply everything; where it did not, the last good settings stay in force")
 
     def recorded(self, count: int) -> None:
         """The journal's own business."""
@@ -154,7 +158,9 @@ def _line(step: Step) -> tuple[int, str]:
         case _ if after.findings and after.findings != before.findings:
             return logging.WARNING, f"configuration rejected: {' | '.join(after.findings)}"
         case _:
-            level = logging.DEBUG if isinstance(event, BindingVerified) else logging.INFO
+            # Who joins an open bind changes nothing and stands in the audit trail; a line costs more than the rest.
+            quiet = isinstance(event, BindingVerified) or after is before
+            level = logging.DEBUG if quiet else logging.INFO
             return level, f"{event.trigger.replace('_', ' ')} ({after.state.value})"
 
 

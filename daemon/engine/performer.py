@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from daemon.config.model import SiteSettings
 from daemon.engine.binding import Attempt, Bound, NotBound, Procedure, Progress
@@ -18,7 +19,7 @@ from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import OneTimeSignIns
 from daemon.engine.tasks import Tasks
 from daemon.ports import Clock, Inbox, Observer
-from states import BindStep, Effect, Fault, Snapshot
+from states import DAEMON, BindStep, Effect, Fault, Snapshot
 from states.effects import (
     CancelBind,
     CancelRetry,
@@ -77,7 +78,7 @@ class Performer:
         self._snapshot_of = snapshot_of
         self._binds: dict[str, asyncio.Task[None]] = {}
 
-    def perform(self, snapshot: Snapshot, effect: Effect) -> None:  # noqa: C901 - one arm an effect
+    def perform(self, snapshot: Snapshot, effect: Effect) -> None:  # noqa: C901, PLR0912 - one arm an effect
         """Start what `effect` orders for the site of `snapshot`."""
         site = snapshot.site
         match effect:
@@ -91,6 +92,8 @@ class Performer:
                 self._plan(site, "retry", due_at, lambda: self._inbox.post(site, RetryDue(attempt=attempt)))
             case CancelRetry():
                 self._scheduler.cancel((site, "retry"))
+                if snapshot.open is None:  # else the retry has come, or a bind that was asked for took its place
+                    self._one_time.forget(site)
             case ScheduleVerification(bind_id=bind_id, due_at=due_at):
                 self._plan(site, "verify", due_at, lambda: self._caretaker.verify(site, bind_id))
             case CancelVerification():
@@ -103,7 +106,9 @@ class Performer:
             case WipeKeys(bind_id=bind_id):
                 self._caretaker.wipe(site, bind_id)
             case Unbind(bind_id=bind_id, local_only=local_only):
-                self._caretaker.unbind(site, bind_id, local_only=local_only)
+                # Over the timers, which begin when the settings are known: a start may find an unbind to finish.
+                act = partial(self._caretaker.unbind, site, bind_id, local_only=local_only)
+                self._scheduler.at(self._clock.now(), (site, "unbind"), act)
             case DeclareLost(bind_id=bind_id, fault=fault, detail=detail):
                 self._inbox.post(site, BindingLost(bind_id=bind_id, fault=fault, detail=detail))
 
@@ -120,26 +125,36 @@ class Performer:
         site = snapshot.site
         if not effect.one_time:
             self._one_time.forget(site)
+        elif snapshot.open is not None and snapshot.open.actor != DAEMON:  # else it is a retry of what is kept
+            self._one_time.accept(site)
         self._live.begin(effect.bind_id)
-        earlier = self._binds.get(site)
-        self._binds[site] = self._tasks.start(
-            self._bind(snapshot, effect, earlier),
+        progress = Progress(self._clock, lambda step: self._stepped(site, effect.bind_id, step))
+        task = self._tasks.start(
+            self._bind(snapshot, effect, progress, earlier=self._binds.get(site)),
             name=f"bind {effect.bind_id}",
-            failed=lambda error: self._defect(site, effect, error),
+            failed=lambda error: self._defect(site, effect, progress, error),
         )
+        self._binds[site] = task
+        task.add_done_callback(lambda done: self._forget(site, done))
+
+    def _forget(self, site: str, done: asyncio.Task[None]) -> None:
+        if self._binds.get(site) is done:
+            del self._binds[site]
 
     def _cancel_bind(self, site: str, bind_id: str) -> None:
         task = self._binds.get(site)
         if task is not None and task.get_name() == f"bind {bind_id}":
             task.cancel()
+        self._one_time.forget(site)
         self._observer.bind_ended(site, result="cancelled", fault=None, seconds=0.0)
 
-    async def _bind(self, snapshot: Snapshot, effect: StartBind, earlier: asyncio.Task[None] | None) -> None:
+    async def _bind(
+        self, snapshot: Snapshot, effect: StartBind, progress: Progress, *, earlier: asyncio.Task[None] | None
+    ) -> None:
         site, began = snapshot.site, self._clock.monotonic()
         if earlier is not None and not earlier.done():
             # A cancelled bind may still wait for the answer to its sign-in; two never overlap.
             await asyncio.wait({earlier})
-        progress = Progress(self._clock, lambda step: self._stepped(site, effect.bind_id, step))
         try:
             result = await self._run(snapshot, effect, progress)
         except asyncio.CancelledError:
@@ -158,6 +173,7 @@ class Performer:
             settings=settings,
             snapshot=snapshot,
             one_time=self._one_time.get(snapshot.site) if effect.one_time else None,
+            needs_one_time=effect.one_time,
         )
         return await self._procedure.run(attempt, progress)
 
@@ -201,14 +217,19 @@ class Performer:
         self._live.add(bind_id, step)
         self._observer.bind_step(site, step)
 
-    def _defect(self, site: str, effect: StartBind, error: BaseException) -> None:
-        """An error that no adapter classified: the attempt ends, and a human is asked for."""
+    def _defect(self, site: str, effect: StartBind, progress: Progress, error: BaseException) -> None:
+        """An error that no adapter classified: the attempt ends, a human is asked for, and its keys are revoked."""
         self._observer.bind_ended(site, result="failed", fault=Fault.UNEXPECTED, seconds=0.0)
+        self._one_time.forget(site)
+        progress.skip_rest("a defect ended the attempt")
         self._inbox.post(
             site,
             BindFailed(
                 attempt=effect.attempt,
                 fault=Fault.UNEXPECTED,
                 detail=f"{type(error).__name__} in the bind procedure; the log holds the traceback",
+                steps=tuple(progress.steps),
             ),
         )
+        if progress.sealed:
+            self._inbox.post(site, OrphanFound(bind_id=effect.bind_id))

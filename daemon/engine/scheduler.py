@@ -10,13 +10,19 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from daemon.engine.waiting import pause
 from daemon.ports import Clock
 
+_log = logging.getLogger("sitebind.timers")
+
 Key = tuple[str, str]
+
+_ROOM = 64
 
 
 @dataclass(slots=True)
@@ -68,6 +74,10 @@ class Scheduler:
         number = next(self._numbers)
         self._timers[key] = (number, timer)
         heapq.heappush(self._heap, (due, number, key))
+        if len(self._heap) > _ROOM + 2 * len(self._timers):
+            # Timers that were replaced or cancelled lie here until they would have been due: that may be days.
+            self._heap = [entry for entry in self._heap if self._timers.get(entry[2], (None,))[0] == entry[1]]
+            heapq.heapify(self._heap)
         self._changed.set()
 
     def _fire_due(self) -> None:
@@ -82,14 +92,21 @@ class Scheduler:
 
     def _fire(self, key: Key, timer: _Timer, now: float) -> None:
         if not timer.paced:
-            timer.action()
+            self._act(key, timer)
             return
         slot = max(now, self._free_at)
         self._free_at = slot + self._gap
         if slot <= now:
-            timer.action()
+            self._act(key, timer)
         else:
             self._put(slot, key, _Timer(timer.action, paced=False))
+
+    def _act(self, key: Key, timer: _Timer) -> None:
+        """A defect in what one site wanted must not end the timers of all."""
+        try:
+            timer.action()
+        except Exception:  # noqa: BLE001 - logged, see above
+            _log.exception("timer %s of site %s failed", key[1], key[0])
 
     async def _wait_for_next(self) -> None:
         self._changed.clear()
@@ -97,16 +114,4 @@ class Scheduler:
             await self._changed.wait()
             return
         wait = self._heap[0][0] - self._clock.monotonic()
-        waiting = (
-            asyncio.create_task(self._clock.sleep(wait), name="timers: until the next is due"),
-            asyncio.create_task(self._wake(), name="timers: until one is set"),
-        )
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-
-    async def _wake(self) -> None:
-        await self._changed.wait()
+        await pause(self._clock, wait, woken=self._changed, name="timers")

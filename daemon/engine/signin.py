@@ -5,7 +5,8 @@ Nothing here is kept longer than an attempt, except one-time credentials, which 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from daemon.config.model import ConnectionSettings, DaemonSettings, SecretSource, SiteSettings
@@ -60,7 +61,7 @@ async def credentials_for(settings: SiteSettings, resolve: Resolve, *, one_time:
     if password is None:
         raise ProviderFault(
             Fault.CREDENTIALS_MISSING,
-            "no [binding] password is configured and no one-time sign-in was given, or it is over 15 minutes old",
+            "no [binding] password is configured and no one-time sign-in was given",
         )
     return Credentials(
         method=binding.authentication_type,
@@ -78,15 +79,31 @@ class _Kept:
 
 
 class OneTimeSignIns:
-    """One-time credentials by site. Memory only."""
+    """One-time credentials by site. Memory only.
+
+    They are offered with a request and kept once its attempt starts, so that a request which is refused, or one
+    that comes at the same time, never lends its credentials to the attempt of somebody else.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._offered: dict[str, _Kept] = {}
         self._kept: dict[str, _Kept] = {}
 
-    def keep(self, site: str, sign_in: OneTimeSignIn) -> None:
-        """Remember for the attempt that is about to start, and its retries."""
-        self._kept[site] = _Kept(sign_in, self._clock.monotonic() + ONE_TIME_SECONDS)
+    @contextmanager
+    def offer(self, site: str, sign_in: OneTimeSignIn) -> Iterator[None]:
+        """Hold ready while the request is answered; one request of a site at a time."""
+        self._offered[site] = _Kept(sign_in, self._clock.monotonic() + ONE_TIME_SECONDS)
+        try:
+            yield
+        finally:
+            self._offered.pop(site, None)
+
+    def accept(self, site: str) -> None:
+        """The attempt that was asked for starts: what was offered is kept for it and its retries."""
+        self.forget(site)
+        if (offered := self._offered.pop(site, None)) is not None:
+            self._kept[site] = offered
 
     def get(self, site: str) -> OneTimeSignIn | None:
         """What is kept and not too old."""

@@ -27,6 +27,10 @@ _log = logging.getLogger("sitebind.supervisor")
 STOP_SECONDS = 10.0
 """How long acts may take to end at a stop; a sign-in that waits for its answer is worth some of it."""
 RECORD_SECONDS = 5.0
+_LEFT_BEHIND = (
+    "If a bind or sign-in is among them, keys that it may still obtain are not known here: "
+    "look for them in the Mimecast console"
+)
 _START_AGAIN = 2.0
 _AT_ONCE = 256
 
@@ -91,17 +95,19 @@ class Supervisor:
         self._version = version
         self._services = Tasks()
         self._targets: set[Path] = set()
+        self._stopping = False
+        self._asked_to_reload = False
         self._services_failed: asyncio.Future[None] | None = None
         driver.listen(self._closed_binds)
 
     async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
         """Run until `stop` is set. Raises OSError when the listener cannot start."""
         self._services_failed = asyncio.get_running_loop().create_future()
-        await self._restore()
         try:
+            await self._restore()
             await self._listener.start()
-            self._serve("timers", self._scheduler.run())
             self._serve("configuration", self._configure())
+            self._serve("journal outage", self._driver.outage.watch())
             self._serve("audit chain check", self._check_chain())
             ready()
             await self._until(stop)
@@ -160,8 +166,11 @@ class Supervisor:
 
     async def _configure(self) -> None:
         """Apply the configuration, then follow its changes."""
-        await self._watching.watch(self._configuration.watched())
+        self._targets = self._configuration.watched()
+        await self._watching.watch(self._targets)
         await self._reload(DAEMON)
+        # Not before: a check or a retry would not know the site's sign-in, proxy and CAs.
+        self._serve("timers", self._scheduler.run())
         await self._watch_more()
         async for _ in self._watching.changes():
             await self._reload("watch:file")
@@ -186,10 +195,14 @@ class Supervisor:
                 return
 
     def reload_soon(self, actor: str) -> None:
-        """Read the configuration again, for a signal handler."""
+        """Read the configuration again, for a signal handler. A burst of signals is one reload."""
+        if self._stopping or self._asked_to_reload:
+            return
+        self._asked_to_reload = True
         self._serve(f"reload for {actor}", self._reload_for(actor))
 
     async def _reload_for(self, actor: str) -> None:
+        self._asked_to_reload = False
         try:
             answer = await self._configuration.reload(Caller(actor=actor))
         except JournalUnavailable as error:
@@ -203,26 +216,44 @@ class Supervisor:
 
     async def _check_chain(self) -> None:
         """Walk the audit chain once after the start, so that tampering while stopped is seen."""
-        self._observer.chain_verified(await self._journal.verify())
+        try:
+            report = await self._journal.verify()
+        except JournalUnavailable as error:
+            _log.error("the audit chain could not be checked: %s. Run `sitebind audit verify`", error)
+        else:
+            self._observer.chain_verified(report)
 
     async def _stop(self) -> None:
-        await self._listener.stop()
+        self._stopping = True
+        await self._finish("the HTTP listener", self._listener.stop())
         self._watching.close()
         late = await self._services.close(seconds=STOP_SECONDS)
-        await self._configuration.close()
+        await self._configuration.close(seconds=RECORD_SECONDS)
+        # From here on steps are recorded and no more; the next start carries out what they ask for.
+        self._driver.detach()
         late += await self._acts.close(seconds=STOP_SECONDS)
         if late:
-            _log.warning("these did not end in time and are left behind: %s", ", ".join(late))
+            _log.warning("these did not end in time and are left behind: %s. %s", ", ".join(late), _LEFT_BEHIND)
         await self._settle_records()
-        await self._note("daemon_stopped", {})
-        await self._clouds.close()
-        _log.info("stopped")
+        await self._finish("the last record", self._note("daemon_stopped", {}))
+        await self._finish("the connections to the service", self._clouds.close())
+        if self._services_failed is not None and not self._services_failed.done():
+            self._services_failed.cancel()
+
+    async def _finish(self, what: str, work: Coroutine[Any, Any, None]) -> None:
+        """A part that does not stop in order must not keep the others from it."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await work
+        except Exception:  # noqa: BLE001 - logged, see above
+            _log.exception("%s did not stop in order", what)
 
     async def _settle_records(self) -> None:
-        """What is being recorded ends; what waits for a broken journal is given up, and is said."""
+        """What is being recorded ends; what waits for a broken journal is given up, and is said by the driver."""
         try:
             async with asyncio.timeout(RECORD_SECONDS):
                 await self._records.settle()
         except TimeoutError:
-            left = await self._records.close(seconds=RECORD_SECONDS)
-            _log.warning("results that could not be recorded are lost: %s", ", ".join(left) or "journal not writable")
+            late = await self._records.close(seconds=RECORD_SECONDS)
+            if late:
+                _log.error("the journal does not answer; not ended: %s", ", ".join(late))

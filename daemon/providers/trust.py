@@ -10,13 +10,14 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.x509.oid import NameOID
+from typing import TYPE_CHECKING
 
 from daemon.ports import ProviderFault
 from daemon.providers.quoting import quoted
 from states import Fault
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 _LOOK_EVERY = 1.0
 _KEPT = 64
@@ -108,6 +109,8 @@ def reading_context() -> ssl.SSLContext:
 
 def in_words(der: bytes) -> str:
     """Describe a certificate: whose it is, who issued it, how long it holds. Empty if it cannot be read."""
+    from cryptography import x509  # noqa: PLC0415 - only a refused certificate needs it, and it delays every start
+
     try:
         certificate = x509.load_der_x509_certificate(der)
         until = certificate.not_valid_after_utc
@@ -119,6 +122,8 @@ def in_words(der: bytes) -> str:
 
 def _name(name: x509.Name) -> str:
     """The common name with the organization, as far as they are there; else the whole name."""
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415 - see above
+
     parts: list[str] = []
     for kind in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
         found = name.get_attributes_for_oid(kind)

@@ -110,8 +110,8 @@ def csv_line(record: AuditRecord) -> str:
     """A record for a spreadsheet: what it would take for a formula begins with an apostrophe."""
     out = io.StringIO()
     document = {**_document(record), "detail": canonical(record.detail)}
-    csv.writer(out, lineterminator="").writerow(_harmless(document[name]) for name in FIELDS)
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow(_harmless(document[name]) for name in FIELDS)
+    return out.getvalue().removesuffix("\r\n")
 
 
 def verify_export(lines: Iterable[str]) -> ChainReport:
@@ -157,7 +157,7 @@ def _address_of_complete(address: str) -> str:
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
             connection.execute("SELECT 1 FROM sqlite_master").fetchall()
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         return f"{address}&immutable=1"
     return address
 

@@ -25,9 +25,7 @@ Row = tuple[int, str, str, str, str, str, str, str | None, str, str, str]
 """An audit record in the order of COLUMNS."""
 
 # `default` is asked for what JSON does not know: after _refuse that is a mapping of another kind than dict.
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True, default=dict
-)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True, default=dict)
 
 
 class Head(NamedTuple):

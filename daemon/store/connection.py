@@ -6,6 +6,7 @@ aiosqlite hands a statement to `sqlite3.Connection.execute` on its thread. `OneH
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from typing import Any, Generic, TypeVar, cast
 import aiosqlite
 
 T = TypeVar("T")
+
+_log = logging.getLogger("sitebind.store")
 
 BUSY_MILLISECONDS = 5_000
 
@@ -61,6 +64,14 @@ async def connect_writer(path: Path) -> aiosqlite.Connection:
 async def connect_reader(path: Path) -> aiosqlite.Connection:
     """A connection that cannot write. Raises `sqlite3.Error`."""
     return await _connect(uri(path, "ro"), _prepare_reader)
+
+
+async def close_quietly(connection: aiosqlite.Connection, path: Path) -> None:
+    """Close; what SQLite says against it is logged, since nothing is left to be done with the connection."""
+    try:
+        await connection.close()
+    except sqlite3.Error as error:
+        _log.warning("a connection to %s could not be closed: %s", path, error)
 
 
 async def _connect(address: str, prepare: Callable[[sqlite3.Connection], None]) -> aiosqlite.Connection:

@@ -13,7 +13,7 @@ import aiosqlite
 from daemon.ports import AuditRecord, BindReport, ChainReport, JournalEntry, JournalUnavailable
 from daemon.store.audit import known_end, newest_records, read_records, walk_on
 from daemon.store.chain import Walk, link, whole
-from daemon.store.connection import connect_reader, make_private, on_thread
+from daemon.store.connection import close_quietly, connect_reader, make_private, on_thread
 from daemon.store.holder import Holder
 from daemon.store.rows import REPORT_COLUMNS, document_of, report_of, report_row, snapshot_of
 from daemon.store.trouble import unavailable
@@ -145,14 +145,16 @@ class SqliteJournal:
     async def _close(self) -> None:
         # The reader goes first: it would keep the log from being folded in.
         reader, self._reader = self._reader, None
-        if reader is not None:
-            await reader.close()
-        if self._writer is not None:
-            await self._writer.close()
+        try:
+            if reader is not None:
+                await close_quietly(reader, self.path)
+            if self._writer is not None:
+                await self._writer.close()
+        finally:
             self._writer = None
-        if self._holder is not None:
-            self._holder.release()
-            self._holder = None
+            if self._holder is not None:
+                self._holder.release()
+                self._holder = None
 
 
 def _take(path: Path) -> tuple[Path, Holder]:

@@ -161,7 +161,9 @@ class SealedVault:
         key = vault_key.from_text(text)
         if key is not None:
             return key
-        salt = traces.salt or await self._journal.write(_new_salt)
+        salt = traces.salt
+        if salt is None:
+            salt = await self._journal.write(_new_salt)
         return await asyncio.to_thread(vault_key.from_passphrase, text, salt)
 
     async def _remember_use(self, key: bytes) -> None:

@@ -17,7 +17,7 @@ import aiosqlite
 
 from daemon.ports import JournalUnavailable
 from daemon.store.chain import START, Head, Link
-from daemon.store.connection import connect_writer, on_thread, transaction
+from daemon.store.connection import BUSY_MILLISECONDS, close_quietly, connect_writer, on_thread, transaction
 from daemon.store.schema import migrate
 from daemon.store.trouble import unavailable
 
@@ -28,6 +28,8 @@ _log = logging.getLogger("sitebind.store")
 
 GROUP = 4096
 """At most so many steps in one transaction: more would only make the first ones wait longer."""
+
+_READER_MILLISECONDS = 250
 
 _AUDIT = "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SNAPSHOT = """INSERT INTO snapshots (site, document, seq) VALUES (?, ?, ?)
@@ -250,10 +252,7 @@ class Writer:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                await connection.close()
-            except sqlite3.Error as error:
-                _log.warning("a connection to %s could not be closed: %s", self._path, error)
+            await close_quietly(connection, self._path)
 
 
 def _fail(waiting: list[_Waiting], error: JournalUnavailable) -> None:
@@ -265,5 +264,10 @@ def _fail(waiting: list[_Waiting], error: JournalUnavailable) -> None:
 
 def checkpoint(connection: sqlite3.Connection) -> bool:
     """Fold the write-ahead log into the database and empty it; False when a reader stood in the way."""
-    busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    # A reader that does not go away is not waited for as long as a lock: everybody's records would wait too.
+    connection.execute(f"PRAGMA busy_timeout = {_READER_MILLISECONDS}")
+    try:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     return not busy

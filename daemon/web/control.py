@@ -81,7 +81,7 @@ class ControlHandlers:
             self._waits.discard(stopped)
 
     def _only_site(self) -> str:
-        sites = [view.id for view in self._operations.sites()]
+        sites = self._operations.site_ids()
         if len(sites) == 1:
             return sites[0]
         if not sites:

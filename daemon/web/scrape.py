@@ -36,11 +36,13 @@ class ScrapeHandler:
         accept = ",".join(request.headers.getall("Accept", ()))
         content_type, pieces = self._exposition.answer(accept, request.query.getall("name[]", ()))
         headers = {"Content-Type": content_type, "Cache-Control": "no-store"}
-        chunks = _chunks(pieces)
+        chunks = turns(pieces)
         if self._may_compress and "gzip" in request.headers.get("Accept-Encoding", ""):
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
             chunks = _compressed(chunks)
         first = next(chunks, b"")
+        if len(first) >= PIECE:
+            await asyncio.sleep(0)
         second = next(chunks, None)
         if second is None:
             return web.Response(body=first, headers=headers)
@@ -48,7 +50,8 @@ class ScrapeHandler:
         return await _streamed(request, headers, left)
 
 
-def _chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+def turns(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces in chunks of about `PIECE` bytes: one is made in one turn of the loop."""
     held: list[bytes] = []
     size = 0
     for piece in pieces:

@@ -72,8 +72,10 @@ class WebServer:
         await runner.setup()
         try:
             await web.TCPSite(runner, settings.host.strip("[]"), settings.port, backlog=1024).start()
-        except BaseException:
+        except BaseException as error:
             await runner.cleanup()
+            if isinstance(error, OSError):
+                raise OSError(_not_to_be_had(settings.host, settings.port, error)) from error
             raise
         self._runner = runner
 
@@ -133,3 +135,12 @@ class WebServer:
         yield "GET", "/api/v1/sites/{site}/binds/{id}", binds.one_bind, Scope.READ
         yield "GET", "/api/v1/audit", AuditHandlers(self._operations).records, Scope.READ
         yield "GET", "/openapi.json", OpenApiHandler().description, Scope.READ
+
+
+def _not_to_be_had(host: str, port: int, error: OSError) -> str:
+    """In words: asyncio's own repeat the address as Python writes it, and the reason stands last in them."""
+    reason = (error.strerror or str(error)).rpartition(": ")[2]
+    return (
+        f"[daemon] listen = {host}:{port} cannot be listened on: {reason}. Stop what uses it, another sitebind "
+        "perhaps, or name another address there."
+    )

@@ -71,9 +71,7 @@ class Api:
             answer = self.ask("GET", f"/api/v1/sites/{site}")
             return answer.json if answer.status == 200 and true(answer.json) else None
 
-        seen = until(look, why, within=within)
-        assert seen is not None
-        return seen
+        return until(look, why, within=within)
 
     def rebind(self, site: str = "default") -> dict[str, Any]:
         """Ask for a bind and wait for its end; its report."""
@@ -93,6 +91,10 @@ class Api:
             if not page["records"]:
                 return records
             after = page["next"]
+
+    def audit_end(self) -> int:
+        """The sequence number of the newest record."""
+        return max((int(record["seq"]) for record in self.audit()), default=0)
 
 
 def steps(records: list[Record]) -> list[tuple[str, str, str]]:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.acceptance.calls import Api
-from tests.acceptance.processes import Program, Said, a_free_port, console_script, run, sitebind
+from tests.acceptance.processes import Program, Said, a_free_port, console_script, run, sitebind, until
 
 PRINTED_COMMAND = re.compile(r"^  (\S.*)$", re.MULTILINE)
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,21 @@ def demo(here: Path, *options: str) -> Iterator[Demo]:
 
 
 def _started(here: Path, port: int, *options: str) -> Program:
-    """The demo takes the first free ports for its sandbox; another demo may be quicker, then it asks to start anew."""
+    """The demo takes the first three free ports from 8790 on for its sandbox, and keeps them in its folder.
+
+    Another demo on this machine may be quicker with one: then a new one starts anew on others, as it is told to,
+    and one that goes on from an earlier run waits for its own.
+    """
     command = [*console_script(), "demo", "--listen", f"127.0.0.1:{port}", *options]
-    for _ in range(_TRIES):
-        program = Program(command, cwd=here)
-        answered = program.line("^(sitebind: http|sitebind: .*cannot listen on ports|sitebind: )")
-        if "cannot listen on ports" not in answered.string[answered.start() :]:
+
+    def attempt() -> Program | None:
+        folder = here / ".demo"
+        in_vain = folder.exists() and not (folder / "sitebind.db").exists()
+        program = Program([*command, "--fresh"] if in_vain else command, cwd=here)
+        if program.line("^sitebind: .*")[0].startswith("sitebind: http"):
             return program
         program.ended()
-        command = [*command, "--fresh"]
-    raise AssertionError(f"the demo found no ports in {_TRIES} tries")
+        assert "cannot listen on ports" in program.err, program.err
+        return None
+
+    return until(attempt, "the demo has ports for its sandbox")

@@ -80,3 +80,7 @@ class Installation:
     def sitebind(self, *arguments: str | Path) -> Said:
         """Run a command about this installation to its end."""
         return sitebind(*arguments, "--config", self.config, cwd=self.folder)
+
+    def sitebind_sandbox(self, *arguments: str) -> Said:
+        """Steer the simulated Mimecast as a person does."""
+        return sitebind("sandbox", *arguments, "--directory", self.simulated.folder, cwd=self.folder)

@@ -43,7 +43,7 @@ def a_free_port() -> int:
         return port
 
 
-def until(look: Callable[[], Seen], why: str, *, within: float = LONGEST) -> Seen:
+def until(look: Callable[[], Seen | None], why: str, *, within: float = LONGEST) -> Seen:
     """Look until what is seen is true, and answer with it. For what cannot call us: files and APIs of others."""
     pause, end = threading.Event(), time.monotonic() + within
     while not (seen := look()):
@@ -62,13 +62,23 @@ class Said:
 
 
 def run(
-    command: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, within: float = 60
+    command: Sequence[str | Path],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    typed: str = "",
+    within: float = 60,
 ) -> Said:
-    """Run any command to its end."""
-    words = [str(word) for word in command]
-    # What waits for a terminal's input would wait for ever.
+    """Run any command to its end; `typed` is its standard input."""
     ended = subprocess.run(
-        words, cwd=cwd, env=environment(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=within
+        [str(word) for word in command],
+        cwd=cwd,
+        env=environment(env),
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=within,
+        check=False,  # the exit code is what the tests look at
     )
     return Said(ended.returncode, ended.stdout, ended.stderr)
 

@@ -6,10 +6,15 @@ import re
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.calls import steps
 from tests.acceptance.demo import demo
 
+pytestmark = pytest.mark.slow
 
+
+@pytest.mark.parts
 def test_the_demo_reaches_bound_and_every_command_that_it_prints_works_as_printed(tmp_path: Path) -> None:
     """In the printed order: the rebind between the trouble and its end fails with 5, everything else succeeds."""
     with demo(tmp_path) as running:
@@ -38,6 +43,7 @@ def test_the_demo_reaches_bound_and_every_command_that_it_prints_works_as_printe
         assert "Traceback" not in running.program.err
 
 
+@pytest.mark.parts
 def test_curl_on_rebind_is_202_with_a_location_that_ends_in_success(tmp_path: Path) -> None:
     with demo(tmp_path) as running:
         ended = running.type(f"curl --silent --show-error --include -X POST {running.api.url}/rebind")
@@ -65,7 +71,12 @@ def test_a_changed_password_goes_through_configured_and_binding_to_bound_with_a_
         running.api.see(
             lambda site: site["state"] == "bound" and len(running.api.binds()) == 2, "bound with the new password"
         )
-        records = running.api.audit(site="default", after=before)
+        records = [
+            # The demo verifies every ten seconds; that may fall between, and is no part of this story.
+            record
+            for record in running.api.audit(site="default", after=before)
+            if record["event"] != "binding_verified"
+        ]
         assert steps(records)[:3] == [
             ("config_accepted", "bound", "configured"),
             ("bind_requested", "configured", "binding"),
@@ -76,7 +87,7 @@ def test_a_changed_password_goes_through_configured_and_binding_to_bound_with_a_
         tail = running.sitebind("audit", "tail", "--config", str(running.config))
         assert "[binding] password" in tail.out
         assert "new one" not in tail.out
-        assert running.program.line(r"default bound -> configured \(.*password.*\)")
+        running.program.line(r"default bound -> configured \(.*password.*\)")
 
 
 def test_the_demo_goes_on_from_where_it_was_and_fresh_starts_anew(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -48,6 +49,21 @@ def tampering(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("DROP TRIGGER IF EXISTS audit_is_never_shortened")
         yield connection
         connection.commit()
+
+
+def connection_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if "_connection_worker_thread" in thread.name}
+
+
+@pytest.fixture(autouse=True)
+def no_connection_stays_open() -> Iterator[None]:
+    """A forgotten connection's thread would keep the daemon from ending."""
+    before = connection_threads()
+    yield
+    left = connection_threads() - before
+    for thread in left:
+        thread.join(timeout=5)
+    assert [thread.name for thread in left if thread.is_alive()] == []
 
 
 @pytest.fixture

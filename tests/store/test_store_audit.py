@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ from daemon.ports import JournalEntry, JournalUnavailable
 from daemon.store import audit
 from daemon.store.chain import START, Walk, canonical, link, whole
 from daemon.store.journal import SqliteJournal
-from states import Snapshot
+from daemon.store.rows import record_of
 
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
 Tamper = Callable[[Path], Any]
 COLUMNS = ("at", "site", "actor", "event", "before", "after", "request_id", "detail", "previous_hash", "hash")
 
@@ -64,10 +66,7 @@ def test_one_changed_byte_anywhere_is_found(chain: Path, tamper: Tamper, column:
 
 
 async def test_a_running_daemon_finds_an_edit_too(journal: SqliteJournal, path: Path, tamper: Tamper) -> None:
-    entry = JournalEntry(
-        at=__import__("datetime").datetime.now(__import__("datetime").UTC),
-        site="", actor="a", event="e", before="", after="",
-    )  # fmt: skip
+    entry = JournalEntry(at=NOW, site="", actor="a", event="e", before="", after="")
     for _ in range(3):
         await journal.append(entry)
     with tamper(path) as connection:
@@ -84,7 +83,7 @@ async def test_a_running_daemon_finds_an_edit_too(journal: SqliteJournal, path: 
 
 
 @pytest.mark.parametrize(
-    "statement, broken_at, words",
+    "done",
     [
         ("DELETE FROM audit WHERE seq = 1", 1, "record 1 is missing"),
         ("DELETE FROM audit WHERE seq IN (3, 4)", 3, "record 3 to 4 is missing"),
@@ -97,9 +96,8 @@ async def test_a_running_daemon_finds_an_edit_too(journal: SqliteJournal, path: 
         ("UPDATE audit SET seq = -seq WHERE seq = 5", 5, "known to have existed"),
     ],
 )
-async def test_what_was_done_is_said(
-    chain: Path, tamper: Tamper, snapshot: Callable[..., Snapshot], statement: str, broken_at: int, words: str
-) -> None:
+async def test_what_was_done_is_said(chain: Path, tamper: Tamper, done: tuple[str, int, str]) -> None:
+    statement, broken_at, words = done
     with tamper(chain) as connection:
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute("INSERT INTO snapshots VALUES ('default', '{}', 5)")
@@ -216,13 +214,15 @@ def test_a_complete_file_on_a_medium_that_cannot_be_written_is_read(
     chain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There SQLite cannot make the files that it wants beside a database in WAL mode."""
-    connect, tried = sqlite3.connect, []
+    connect = sqlite3.connect
+    tried: list[str] = []
 
     def on_read_only_medium(address: str, **options: Any) -> sqlite3.Connection:
         tried.append(address)
         if "immutable" not in address:
             raise sqlite3.OperationalError("unable to open database file")
-        return connect(address, **options)
+        connection: sqlite3.Connection = connect(address, **options)
+        return connection
 
     monkeypatch.setattr(sqlite3, "connect", on_read_only_medium)
     assert audit.verify_file(chain).records == 5
@@ -285,14 +285,14 @@ def test_a_changed_export_is_found(chain: Path, change: Callable[[list[str]], li
 async def test_a_spreadsheet_finds_no_formula(
     journal: SqliteJournal, path: Path, entry: Callable[..., JournalEntry]
 ) -> None:
-    for actor in ("=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", "plain, \"quoted\"\nand more"):
+    for actor in ("=1+1", "+1", "-1", "@x", "\tx", "\rx", "\nx", 'plain, "quoted"\nand more'):
         await journal.append(entry(actor=actor, detail={"a": "=1"}))
     text = "\r\n".join(audit.export_file(path, "csv"))
     header, *cells = csv.reader(io.StringIO(text, newline=""))
     assert header == ["seq", *COLUMNS]
     actors = [row[header.index("actor")] for row in cells]
     assert actors[:-1] == ["'=1+1", "'+1", "'-1", "'@x", "'\tx", "'\rx", "'\nx"]
-    assert actors[-1] == "plain, \"quoted\"\nand more"
+    assert actors[-1] == 'plain, "quoted"\nand more'
     assert {row[header.index("detail")] for row in cells} == {'{"a":"=1"}'}
 
 
@@ -323,16 +323,12 @@ def test_whatever_is_recorded_verifies_and_can_be_exported(
 ) -> None:
     """Control characters, quotes, lone surrogates: the writer and the two verifiers agree."""
     site, actor, event, before, after = texts
-    from datetime import UTC, datetime
-
     entry = JournalEntry(
-        at=datetime(2030, 1, 1, tzinfo=UTC), site=site, actor=actor, event=event, before=before, after=after,
+        at=NOW, site=site, actor=actor, event=event, before=before, after=after,
         request_id=request_id, detail=detail,
     )  # fmt: skip
     _, row = link(entry).join(START)
     walk = Walk()
     assert walk.feed([row]) == 1
     assert row[3] == whole(actor)
-    from daemon.store.rows import record_of
-
     assert audit.verify_export([audit.json_line(record_of(row))]).intact

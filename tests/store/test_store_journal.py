@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import fcntl
 import os
 import signal
 import sqlite3
@@ -122,9 +124,7 @@ async def test_times_are_kept_in_utc(journal: SqliteJournal, entry: Make) -> Non
     assert (await journal.audit())[0].at == "2029-12-31T23:00:00.000000Z"
 
 
-async def test_text_that_utf8_cannot_hold_is_recorded_with_a_replacement(
-    journal: SqliteJournal, entry: Make
-) -> None:
+async def test_text_that_utf8_cannot_hold_is_recorded_with_a_replacement(journal: SqliteJournal, entry: Make) -> None:
     """A lone surrogate in a request must not keep the step from being recorded."""
     await journal.append(entry(actor="a\ud800", detail={"\udfff": ["x\ud800"], "n": 1}, request_id=None))
     (record,) = await journal.audit()
@@ -133,9 +133,7 @@ async def test_text_that_utf8_cannot_hold_is_recorded_with_a_replacement(
     assert (await journal.verify()).intact
 
 
-async def test_everything_survives_a_restart(
-    path: Path, entry: Make, snapshot: Callable[..., Snapshot]
-) -> None:
+async def test_everything_survives_a_restart(path: Path, entry: Make, snapshot: Callable[..., Snapshot]) -> None:
     for number in range(1, 4):
         journal = SqliteJournal(path)
         await journal.open()
@@ -169,9 +167,7 @@ async def test_verifying_takes_turns_with_the_loop(
 # --- cancellation ------------------------------------------------------------------------------
 
 
-async def test_a_cancelled_caller_still_learns_that_its_record_is_durable(
-    journal: SqliteJournal, entry: Make
-) -> None:
+async def test_a_cancelled_caller_still_learns_that_its_record_is_durable(journal: SqliteJournal, entry: Make) -> None:
     """Memory follows the disk: the answer comes first, the cancellation at the next wait."""
     adopted: list[int] = []
     reached: list[str] = []
@@ -195,12 +191,17 @@ async def test_a_cancelled_caller_still_learns_that_its_record_is_durable(
 
 async def test_a_timeout_around_a_step_is_still_a_timeout(journal: SqliteJournal, entry: Make) -> None:
     adopted: list[int] = []
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0):
-            await asyncio.sleep(0)
+
+    async def step() -> None:
+        async with asyncio.timeout(None) as limit:
+            # Over while the commit is under way, so that the deadline meets the wait for it.
+            asyncio.get_running_loop().call_soon(limit.reschedule, 0)
             adopted.append(await journal.append(entry()))
-            await asyncio.sleep(1)
-    assert adopted in ([], [1])
+            await asyncio.Event().wait()
+
+    with pytest.raises(TimeoutError):
+        await step()
+    assert adopted == [1]
 
 
 async def test_a_cancelled_caller_does_not_disturb_its_group(journal: SqliteJournal, entry: Make) -> None:
@@ -304,6 +305,15 @@ async def test_a_lock_whose_holder_is_not_readable_is_still_a_lock(journal: Sqli
 async def test_a_lock_file_that_cannot_be_made_is_said(path: Path) -> None:
     path.with_name("sitebind.db.lock").mkdir(parents=True)
     with pytest.raises(JournalUnavailable, match=r"sitebind\.db\.lock"):
+        await SqliteJournal(path).open()
+
+
+async def test_a_file_system_without_locks_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*arguments: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(JournalUnavailable, match="No locks available"):
         await SqliteJournal(path).open()
 
 

@@ -113,8 +113,11 @@ class MemoryEngine:
     def api_token(self) -> Secret | None:
         return self.token
 
+    def site_ids(self) -> list[str]:
+        return sorted(self._snapshots)
+
     def sites(self) -> list[SiteView]:
-        return [self.site(site) for site in sorted(self._snapshots)]
+        return [self.site(site) for site in self.site_ids()]
 
     def site(self, site: str) -> SiteView:
         if self.broken is not None:
