@@ -93,19 +93,15 @@ def compose(
     token: Token,
     clock: Clock,
     chance: Callable[[], float],
-    around: Callable[[Clouds], Clouds] | None = None,
+    around: Callable[[Clouds], Clouds] = lambda providers: providers,
 ) -> Daemon:
-    """Put a daemon together over an open journal and vault. Nothing runs and nothing listens yet.
-
-    `around` may put something between the engine and the providers, to watch them or to stand in their way.
-    """
+    """Put a daemon together over an open journal and vault; `around` may stand between engine and providers."""
     observer = telemetry.observer
     records, acts, live = Tasks(), Tasks(), LiveBinds()
     scheduler, one_time = Scheduler(clock, pace=settings.pace), OneTimeSignIns(clock)
     driver = Driver(journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live)
     clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
-    providers: Clouds = MimecastClouds(clients, clock=clock)
-    clouds = around(providers) if around is not None else providers
+    clouds = around(MimecastClouds(clients, clock=clock))
 
     async def daemon_changed(changed: DaemonSettings) -> None:
         await _apply_daemon(changed, scheduler=scheduler, token=token)

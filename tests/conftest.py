@@ -13,9 +13,7 @@ KEPT = {"PATH", "TMPDIR", "VIRTUAL_ENV"}
 KEPT_PREFIXES = ("COVERAGE_", "COV_CORE_", "PYTEST_")
 
 # 200 examples a property, and the same ones each time: a red run can be repeated by anybody.
-hypothesis.settings.register_profile(
-    "suite", max_examples=200, derandomize=True, deadline=None, database=None
-)
+hypothesis.settings.register_profile("suite", max_examples=200, derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("suite")
 
 

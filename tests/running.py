@@ -7,6 +7,7 @@ and is waited for by its result, never by a pause.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,9 @@ from tests.clock import ManualClock
 
 LONGEST = 5.0
 """Seconds of real time after which a test that waits for a result has failed."""
+
+PATIENCE = 0.25
+"""Seconds of real time that a call may take while the manual time stands still for it."""
 
 Options = Mapping[str, Mapping[str, str]]
 
@@ -106,10 +110,17 @@ class Running:
             raise AssertionError(f"never came true: {why or true}; {self.daemon.driver.snapshots}") from None
 
     async def in_time(self, true: Callable[[], object], *, step: float = 0.1) -> None:
-        """Let the manual time pass in small steps until `true` holds."""
+        """Let the manual time pass in small steps until `true` holds; what is on the wire gets real time to end."""
         async with asyncio.timeout(LONGEST):
             while not true():
                 await self.manual.advance(step)
+                began = time.monotonic()
+                while not self.idle() and not true() and time.monotonic() - began < PATIENCE:
+                    await asyncio.sleep(0)
+
+    def idle(self) -> bool:
+        """Nothing is on the wire, and nothing waits for its record."""
+        return not self.daemon.supervisor._acts and not self.daemon.driver._queues
 
     async def reach(self, state: State, site: str = "default") -> Snapshot:
         """Wait until the site is in that state with nothing open."""
@@ -172,7 +183,11 @@ async def sandboxed(folder: Path, clock: Clock, **world: Any) -> AsyncIterator[S
 
 @asynccontextmanager
 async def running(
-    path: Path, sandbox: Sandbox, clock: Clock, *, around: Callable[[Clouds], Clouds] | None = None
+    path: Path,
+    sandbox: Sandbox,
+    clock: Clock,
+    *,
+    around: Callable[[Clouds], Clouds] = lambda providers: providers,
 ) -> AsyncIterator[Running]:
     """A daemon for the configuration at `path`, on a free port; stopped in order at the end.
 

@@ -8,21 +8,29 @@ one file leaves every other site alone.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from daemon.config.impact import change_of, changes_between, daemon_changes, worst
+from daemon.config.impact import changes_between, daemon_changes, worst
 from daemon.config.model import DaemonSettings, Reading, SiteFile, SiteSettings
 from daemon.config.secrets import watched_files
+from daemon.engine.differences import (
+    all_of,
+    daemon_entry,
+    first_impact,
+    is_gone,
+    merged,
+    slot_order,
+    with_rotated,
+    with_what_runs,
+)
 from daemon.engine.driver import Driver
 from daemon.engine.fingerprints import Fingerprints, Marks
 from daemon.engine.operations import Caller, ReloadAnswer, SettingChange
 from daemon.engine.reload_answer import SiteAnswer, names_of, summed, told
-from daemon.ports import Clock, Journal, JournalEntry, JournalUnavailable, Observer, VaultLocked
+from daemon.ports import Clock, Journal, JournalUnavailable, Observer, VaultLocked
 from states import DAEMON, Change, Event, Impact, Snapshot, State, Terms, first_snapshot
 from states.events import ConfigAccepted, ConfigRejected, ConfigWithdrawn
 
@@ -91,13 +99,11 @@ class Configuration:
 
     async def close(self, *, seconds: float) -> None:
         """Wait for a reload that is under way; one that does not end in time is cancelled."""
-        if not self._running:
-            return
-        _, late = await asyncio.wait(tuple(self._running), timeout=seconds)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=seconds)
+        for cancelling in (False, True):
+            for task in self._running if cancelling else ():
+                task.cancel()
+            if self._running:
+                await asyncio.wait(tuple(self._running), timeout=seconds)
 
     async def _in_turn(self, caller: Caller) -> ReloadAnswer:
         async with self._turn:
@@ -117,7 +123,7 @@ class Configuration:
         at_start = not self._started
         for begin in range(0, len(files), _AT_ONCE):
             part = files[begin : begin + _AT_ONCE]
-            answers += await _all_of([self._apply_one(f, caller, at_start=at_start) for f in part])
+            answers += await all_of([self._apply_one(f, caller, at_start=at_start) for f in part])
         answers += await self._withdraw_missing({file.id for file in files}, reading, caller)
         self._started = True
         return summed(answers)
@@ -128,7 +134,7 @@ class Configuration:
         A single file that cannot be read does not say its site's id: it speaks of the site that it held.
         """
         if len(reading.sites) != 1 or reading.sites[0].settings is not None:
-            return _merged(reading.sites)
+            return merged(reading.sites)
         file, snapshots = reading.sites[0], self._driver.snapshots
         if file.source != self._path or not snapshots:
             return [file]
@@ -142,12 +148,12 @@ class Configuration:
         changes, marks = await self._changes_of_daemon(reading.daemon)
         news = tuple(change for change in changes if change not in self._daemon_told)
         if news or (findings and findings != self.daemon_findings):
-            await self._journal.append(self._daemon_entry(news, findings, caller))
+            await self._journal.append(daemon_entry(news, findings, caller, at=self._clock.now()))
         if findings != self.daemon_findings:
             self.daemon_findings, self.daemon_findings_since = findings, self._clock.now()
         if reading.daemon is not None and (news or not self._started):
             # What needs a restart is not in force before it, and is told by every reload until then.
-            self.daemon = reading.daemon if not self._started else _with_what_runs(reading.daemon, self.daemon)
+            self.daemon = reading.daemon if not self._started else with_what_runs(reading.daemon, self.daemon)
             await self._daemon_changed(self.daemon)
         if reading.daemon is not None:
             self._daemon_marks = marks
@@ -160,20 +166,7 @@ class Configuration:
         marks = await self._fingerprints.marks(new)
         if not self._started:
             return (), marks
-        return _with_rotated(daemon_changes(self.daemon, new), self._daemon_marks, marks), marks
-
-    def _daemon_entry(self, changes: tuple[Change, ...], findings: tuple[str, ...], caller: Caller) -> JournalEntry:
-        told = [{"section": c.section, "option": c.option, "result": c.impact.value} for c in changes]
-        return JournalEntry(
-            at=self._clock.now(),
-            site="",
-            actor=caller.actor,
-            event="config_rejected" if findings else "config_accepted",
-            before="",
-            after="",
-            request_id=caller.request_id,
-            detail={"findings": list(findings)} if findings else {"changes": told},
-        )
+        return with_rotated(daemon_changes(self.daemon, new), self._daemon_marks, marks), marks
 
     async def _apply_one(self, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
         """One site; a defect that only its settings wake must not keep the others from theirs."""
@@ -217,7 +210,7 @@ class Configuration:
 
     async def _unusable(self, now: Snapshot, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
         findings = tuple(map(str, file.errors))
-        if not at_start and await asyncio.to_thread(_is_gone, file.source):
+        if not at_start and await asyncio.to_thread(is_gone, file.source):
             return await self._withdraw(now, findings, caller)
         return await self._reject(now, findings, caller, at_start=at_start)
 
@@ -232,7 +225,7 @@ class Configuration:
         old = self.sites.get(settings.id)
         if old is None:
             return ()
-        return _with_rotated(changes_between(old, settings), self._marks.get(settings.id, {}), marks)
+        return with_rotated(changes_between(old, settings), self._marks.get(settings.id, {}), marks)
 
     def _accept(
         self,
@@ -246,7 +239,7 @@ class Configuration:
     ) -> ConfigAccepted | None:
         warnings = tuple(map(str, file.warnings))
         if at_start or now.terms is None or file.id not in self.sites:
-            impact, reason = _first_impact(now, terms)
+            impact, reason = first_impact(now, terms)
         elif changes or terms != now.terms:
             impact = worst(changes) if changes else Impact.APPLY
             reason = f"changed: {names_of(changes)}" if changes else "what the secrets resolve to changed"
@@ -281,7 +274,7 @@ class Configuration:
         """Sites whose file is gone. When the whole cannot be read, every site keeps its last good settings."""
         gone = [now for now in self._driver.snapshots.values() if now.site not in found]
         general = tuple(str(p) for p in reading.problems if p.severity == "error")
-        if general and not reading.sites and not await asyncio.to_thread(_is_gone, self._path):
+        if general and not reading.sites and not await asyncio.to_thread(is_gone, self._path):
             return [await self._reject(now, general, caller, at_start=not self._started) for now in gone]
         return [await self._withdraw(now, general, caller) for now in gone]
 
@@ -297,61 +290,3 @@ class Configuration:
         await self._driver.ask(now.site, event)
         change = SettingChange(site=now.site, section="site", option="id", result="applied")
         return SiteAnswer(changes=(change,), touched=True)
-
-
-def _with_rotated(changes: tuple[Change, ...], before: Marks, now: Marks) -> tuple[Change, ...]:
-    """The changes, and those of secrets and files whose content is another behind the same reference."""
-    named = {(change.section, change.option) for change in changes}
-    rotated = [key for key, mark in now.items() if key in before and before[key] != mark and key not in named]
-    return (*changes, *(change_of(section, option) for section, option in rotated))
-
-
-def _with_what_runs(new: DaemonSettings, running: DaemonSettings) -> DaemonSettings:
-    return replace(new, host=running.host, port=running.port, database=running.database, vault_key=running.vault_key)
-
-
-def _merged(sites: Sequence[SiteFile]) -> list[SiteFile]:
-    """Files that claim one id are one site with the findings of all: it gets one event, not a quarrel of several."""
-    by_id: dict[str, SiteFile] = {}
-    for file in sites:
-        other = by_id.get(file.id)
-        by_id[file.id] = file if other is None else replace(other, problems=(*other.problems, *file.problems))
-    return list(by_id.values())
-
-
-async def _all_of(work: Sequence[Coroutine[Any, Any, SiteAnswer]]) -> list[SiteAnswer]:
-    """Wait for every one, also when one fails: whoever tries again must not meet those that are still under way."""
-    ended = await asyncio.gather(*work, return_exceptions=True)
-    for one in ended:
-        if isinstance(one, BaseException):
-            raise one
-    return [one for one in ended if isinstance(one, SiteAnswer)]
-
-
-def _is_gone(path: Path) -> bool:
-    """Nothing is there. A path that cannot be looked at is a finding, and no farewell."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def slot_order(site: str) -> bytes:
-    """A stable order that has nothing to do with the alphabet, so that pacing spreads related sites."""
-    return hashlib.sha256(site.encode()).digest()
-
-
-def _first_impact(now: Snapshot, terms: Terms) -> tuple[Impact, str]:
-    if now.terms is not None:
-        if now.terms.fingerprint == terms.fingerprint:
-            return Impact.APPLY, "started; the configuration is unchanged"
-        return Impact.REBIND, "changed while stopped"
-    if now.binding is not None and now.binding.fingerprint == terms.fingerprint:
-        return Impact.APPLY, "the configuration is back, as the binding was made with"
-    return (
-        Impact.REBIND,
-        "first configuration" if now.attempt == 0 else "the configuration is back, and changed",
-    )

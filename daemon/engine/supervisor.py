@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from daemon.engine.configuration import Configuration, slot_order
+from daemon.engine.configuration import Configuration
+from daemon.engine.differences import slot_order
 from daemon.engine.driver import Driver
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import Caller

@@ -94,9 +94,7 @@ def _make(ca_file: str) -> ssl.SSLContext:
 
 def _unreadable(ca_file: str, error: OSError) -> ProviderFault:
     reason = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
-    return ProviderFault(
-        Fault.CA_FILE_UNREADABLE, f"[connection] ca_file {quoted(ca_file)} cannot be used: {reason}"
-    )
+    return ProviderFault(Fault.CA_FILE_UNREADABLE, f"[connection] ca_file {quoted(ca_file)} cannot be used: {reason}")
 
 
 def reading_context() -> ssl.SSLContext:

@@ -61,9 +61,7 @@ class ApiV1:
             "emailToken": hashlib.sha256(address.encode()).hexdigest()[:32],
             "authenticate": self._sign_in.types_offered(call, address),
         }
-        if self._world.account_for(address) and not self._script.strikes(
-            Trouble.UNKNOWN_DOMAIN, call.endpoint
-        ):
+        if self._world.account_for(address) and not self._script.strikes(Trouble.UNKNOWN_DOMAIN, call.endpoint):
             found["region"] = {"api": self._base_url(call)}
         return success(found)
 
@@ -75,11 +73,7 @@ class ApiV1:
         self._check_region(call)
         item = first_item(call)
         user = self._sign_in.user(call, item)
-        key = (
-            self._issue(call, user, application)
-            if "accessKey" not in item
-            else self._extend(call, user, item)
-        )
+        key = self._issue(call, user, application) if "accessKey" not in item else self._extend(call, user, item)
         life = self._world.keys.lifetime
         return success(
             {
@@ -121,16 +115,10 @@ class ApiV1:
         _demand(role, Permission.READ_OWN_PROFILE)
         user = self._world.user(asked) if isinstance(asked, str) else None
         own = user is caller
-        if (
-            user is None
-            or user.account_code != caller.account_code
-            or not (own or _may(role, Permission.READ_USERS))
-        ):
+        if user is None or user.account_code != caller.account_code or not (own or _may(role, Permission.READ_USERS)):
             message = "0003 Forbidden To Perform Operation For Address"
             # The code is known, its status is not: [gap] ours.
-            refuse(
-                403, "err_xdk_operation_forbidden_for_address", message=message, key={"emailAddress": asked}
-            )
+            refuse(403, "err_xdk_operation_forbidden_for_address", message=message, key={"emailAddress": asked})
         shown = role if own else user.role
         return success(profile_record(user, account=self._world.accounts[user.account_code], role=shown))
 
@@ -190,11 +178,7 @@ class ApiV1:
             refuse(403, "err_audit_log_incorrect_region", message="Incorrect region for this account")
 
     def _base_url(self, call: Call) -> str:
-        return (
-            UNTRUSTED_BASE
-            if self._script.strikes(Trouble.UNTRUSTED_BASE, call.endpoint)
-            else self._regional_url()
-        )
+        return UNTRUSTED_BASE if self._script.strikes(Trouble.UNTRUSTED_BASE, call.endpoint) else self._regional_url()
 
     def _issue(self, call: Call, user: User, application: Application) -> AccessKey:
         try:

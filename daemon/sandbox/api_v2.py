@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
 _LARGEST_PAGE: Final = 100
 _FORBIDDEN: Final = "Forbidden to perform the requested operation"
-_NO_PRODUCT: Final = (
-    "The requested resource is not part of any product of the application"  # [gap] ours: the text
-)
+_NO_PRODUCT: Final = "The requested resource is not part of any product of the application"  # [gap] ours: the text
 
 
 class ApiV2:
@@ -49,9 +47,7 @@ class ApiV2:
             _oauth(400, "unsupported_grant_type", description="grant_type must be client_credentials")
         application = self._world.service_applications.get(form.get("client_id", ""))
         offered = form.get("client_secret", "")
-        genuine = application is not None and hmac.compare_digest(
-            application.client_secret.encode(), offered.encode()
-        )
+        genuine = application is not None and hmac.compare_digest(application.client_secret.encode(), offered.encode())
         wrong = self._script.strikes(Trouble.WRONG_PASSWORD, call.endpoint)
         unknown = self._script.strikes(Trouble.BAD_APPLICATION, call.endpoint)
         if application is None or not genuine or wrong or unknown:
@@ -65,18 +61,14 @@ class ApiV2:
 
     def account(self, call: Call) -> Answer:
         """Show the account, in the envelope of API 1.0."""
-        application = self._authorised(
-            call, product="Account Management", permission=Permission.READ_ACCOUNT
-        )[0]
+        application = self._authorised(call, product="Account Management", permission=Permission.READ_ACCOUNT)[0]
         first_item(call)
         self._turn += 1
         return success(account_record(self._world, self._account(application), turn=self._turn))
 
     def profile(self, call: Call) -> Answer:
         """Show the profile of an address, or without one the application's own."""
-        application, role = self._authorised(
-            call, product="Account Management", permission=Permission.READ_OWN_PROFILE
-        )
+        application, role = self._authorised(call, product="Account Management", permission=Permission.READ_OWN_PROFILE)
         asked = first_item(call).get("emailAddress")
         account = self._account(application)
         if asked is None:
@@ -85,9 +77,7 @@ class ApiV2:
         if user is None or user.account_code != account.code:
             message = "0003 Forbidden To Perform Operation For Address"
             # The code is known, its status is not: [gap] ours.
-            refuse(
-                403, "err_xdk_operation_forbidden_for_address", message=message, key={"emailAddress": asked}
-            )
+            refuse(403, "err_xdk_operation_forbidden_for_address", message=message, key={"emailAddress": asked})
         return success(profile_record(user, account=account, role=user.role))
 
     def whoami(self, call: Call) -> Answer:
@@ -97,9 +87,7 @@ class ApiV2:
         codes = {"ci": account.code, "cg": account.code, "x1": None, "lead": "cg"}
         # [gap] ours: the inside of home-account, the values of version and type.
         home = {"account-code": account.code, "name": account.name, "region": account.region}
-        return Answer(
-            body={"version": "1.0", "type": "application", "account-codes": codes, "home-account": home}
-        )
+        return Answer(body={"version": "1.0", "type": "application", "account-codes": codes, "home-account": home})
 
     def roles(self, call: Call) -> Answer:
         """List the roles, page by page."""
@@ -108,9 +96,7 @@ class ApiV2:
 
     def users(self, call: Call) -> Answer:
         """List the account's users, page by page."""
-        application, _ = self._authorised(
-            call, product="User and Group Management", permission=Permission.READ_USERS
-        )
+        application, _ = self._authorised(call, product="User and Group Management", permission=Permission.READ_USERS)
         mine = (user for user in self._world.users.values() if user.account_code == application.account_code)
         return _page(call, "users", items=[user_record(user) for user in mine])
 
@@ -129,9 +115,7 @@ class ApiV2:
     def _bearer(self, call: Call) -> Token:
         scheme, _, value = call.headers.get("Authorization", "").partition(" ")
         token = self._world.tokens.find(value.strip()) if scheme == "Bearer" else None
-        if token is not None and self._script.strikes_old(
-            Trouble.REVOKED_KEYS, call.endpoint, epoch=token.epoch
-        ):
+        if token is not None and self._script.strikes_old(Trouble.REVOKED_KEYS, call.endpoint, epoch=token.epoch):
             token = None
         if not call.spend(self._world.unknown_caller if token is None else token.allowance):
             _gateway(429, "too_many_requests", message="Quota exceeded")  # [gap] ours: code and text

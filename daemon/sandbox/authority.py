@@ -101,9 +101,7 @@ def _make_ca(name: str, *, today: datetime) -> _Signer:
         _builder(subject, issuer=subject, key=key, since=today, life=_CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
-        .add_extension(
-            x509.NameConstraints(permitted_subtrees=permitted, excluded_subtrees=None), critical=True
-        )
+        .add_extension(x509.NameConstraints(permitted_subtrees=permitted, excluded_subtrees=None), critical=True)
     )
     return _Signer(builder.sign(key, hashes.SHA256()), key)
 

@@ -81,9 +81,7 @@ def gateway_failure(status: int, code: str, *, message: str) -> Answer:
     return Answer(status=status, body={"fail": [{"code": code, "message": message}]})
 
 
-def refuse(
-    status: int, code: str, *, message: str, key: object = None, field_name: str | None = None
-) -> NoReturn:
+def refuse(status: int, code: str, *, message: str, key: object = None, field_name: str | None = None) -> NoReturn:
     """Stop handling the call with a failure of the service."""
     raise Refusal(failure(status, code, message=message, key=key, field_name=field_name))
 
@@ -96,7 +94,5 @@ def first_item(call: Call) -> dict[str, Any]:
         refuse(400, "err_malformed_request", message="The body is not JSON")  # [gap] ours: code and text
     data = document.get("data") if isinstance(document, dict) else None
     if not isinstance(data, list) or not all(isinstance(item, dict) for item in data):
-        refuse(
-            400, "err_malformed_request", message="The body has no data array"
-        )  # [gap] ours: code and text
+        refuse(400, "err_malformed_request", message="The body has no data array")  # [gap] ours: code and text
     return data[0] if data else {}

@@ -52,9 +52,7 @@ class Disturbance:
             (Trouble.HALF_BODY, self._half),
         )
 
-    async def answer(
-        self, request: web.BaseRequest, endpoint: Endpoint, headers: Headers
-    ) -> web.StreamResponse | None:
+    async def answer(self, request: web.BaseRequest, endpoint: Endpoint, headers: Headers) -> web.StreamResponse | None:
         """Give the disturbed answer, or None when the service itself should answer."""
         slow = self._script.strikes(Trouble.SLOW, endpoint)
         if slow is not None and not await self._wait(slow.seconds):
@@ -74,14 +72,10 @@ class Disturbance:
             return True
         return False
 
-    async def _reset(
-        self, request: web.BaseRequest, _active: Active, _headers: Headers
-    ) -> web.StreamResponse:
+    async def _reset(self, request: web.BaseRequest, _active: Active, _headers: Headers) -> web.StreamResponse:
         return _cut(request)
 
-    async def _throttled(
-        self, _request: web.BaseRequest, active: Active, headers: Headers
-    ) -> web.StreamResponse:
+    async def _throttled(self, _request: web.BaseRequest, active: Active, headers: Headers) -> web.StreamResponse:
         # [gap] ours: the body of a 429. The headers are as recorded, Reset in milliseconds.
         limits = {
             "X-RateLimit-Limit": "800",
@@ -90,28 +84,20 @@ class Disturbance:
         }
         return to_response(self._failure(429, "too_many_requests", "Quota exceeded"), {**headers, **limits})
 
-    async def _service_error(
-        self, _request: web.BaseRequest, active: Active, headers: Headers
-    ) -> web.StreamResponse:
+    async def _service_error(self, _request: web.BaseRequest, active: Active, headers: Headers) -> web.StreamResponse:
         if active.strikes % 2:
             return to_response(self._failure(500, "err_platform", "An unexpected error occurred"), headers)
         plain = Answer(status=503, body=b"Service Unavailable", headers={"Content-Type": "text/plain"})
         return to_response(plain, headers)
 
-    async def _empty(
-        self, _request: web.BaseRequest, _active: Active, headers: Headers
-    ) -> web.StreamResponse:
+    async def _empty(self, _request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
         return to_response(Answer(body=b"", headers={"Content-Type": _JSON}), headers)
 
-    async def _malformed(
-        self, _request: web.BaseRequest, _active: Active, headers: Headers
-    ) -> web.StreamResponse:
+    async def _malformed(self, _request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
         page = b"<html><body>An intermediate system would like a word</body></html>"
         return to_response(Answer(body=page, headers={"Content-Type": _JSON}), headers)
 
-    async def _wrong_shape(
-        self, _request: web.BaseRequest, _active: Active, headers: Headers
-    ) -> web.StreamResponse:
+    async def _wrong_shape(self, _request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
         shape = {"meta": "fine", "data": {"0": ["unexpected"]}, "fail": None, "access_token": {}, "roles": 7}
         return to_response(Answer(body=shape), headers)
 

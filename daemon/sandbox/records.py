@@ -72,9 +72,7 @@ def profile_record(user: User, *, account: Account, role: str) -> dict[str, obje
     }
 
 
-def application_profile_record(
-    application: ServiceApplication, *, account: Account, role: str
-) -> dict[str, object]:
+def application_profile_record(application: ServiceApplication, *, account: Account, role: str) -> dict[str, object]:
     """Show the profile of an API 2.0 application that asks for its own ([gap] ours: that it may)."""
     stand_in = User(address=account.admin_email, password="", account_code=account.code)
     shown = profile_record(stand_in, account=account, role=role)
@@ -101,6 +99,4 @@ def user_record(user: User) -> dict[str, object]:
 
 def role_records() -> list[dict[str, object]]:
     """Show every role as API 2.0 lists them."""
-    return [
-        {"id": f"role-{number}", "roleName": name} for number, name in enumerate(filter(None, ROLES), start=1)
-    ]
+    return [{"id": f"role-{number}", "roleName": name} for number, name in enumerate(filter(None, ROLES), start=1)]

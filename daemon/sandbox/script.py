@@ -27,9 +27,7 @@ class Endpoint(Enum):
 
 
 _ALL: Final = frozenset(Endpoint)
-_V1: Final = frozenset(
-    {Endpoint.DISCOVER, Endpoint.LOGIN, Endpoint.LOGOUT, Endpoint.ACCOUNT, Endpoint.PROFILE}
-)
+_V1: Final = frozenset({Endpoint.DISCOVER, Endpoint.LOGIN, Endpoint.LOGOUT, Endpoint.ACCOUNT, Endpoint.PROFILE})
 _AUTHORISED: Final = _ALL - {Endpoint.DISCOVER, Endpoint.LOGIN, Endpoint.TOKEN}
 _ROLE: Final = _AUTHORISED - {Endpoint.LOGOUT, Endpoint.WHOAMI}
 _SIGN_IN: Final = frozenset({Endpoint.LOGIN, Endpoint.TOKEN})
@@ -155,9 +153,7 @@ class Script:
         _check_numbers(trouble, times=times, seconds=seconds)
         self.epoch += 1
         length = seconds if seconds is not None else trouble.seconds or 0.0
-        active = Active(
-            trouble=trouble, endpoints=endpoints, remaining=times, seconds=length, epoch=self.epoch
-        )
+        active = Active(trouble=trouble, endpoints=endpoints, remaining=times, seconds=length, epoch=self.epoch)
         self.active[trouble] = active
         self._changed()
         return active

@@ -63,9 +63,7 @@ class SignIn:
     def _check_password(self, call: Call, user: User, *, password: str) -> None:
         if self._script.strikes(Trouble.WRONG_PASSWORD, call.endpoint) or not user.password_is(password):
             user.wrong_passwords += 1
-            user.locked = (
-                self._world.lock_after is not None and user.wrong_passwords >= self._world.lock_after
-            )
+            user.locked = self._world.lock_after is not None and user.wrong_passwords >= self._world.lock_after
             _deny(user.address, "err_xdk_invalid_credentials", message="0002 Invalid Credentials")
         user.wrong_passwords = 0
         if user.password_expired:

@@ -222,13 +222,9 @@ def small_world(
     )
     for user in _demo_users():
         world.add_user(user)
-    world.add_application(
-        Application(application_id=DEMO_APPLICATION_ID, application_key=DEMO_APPLICATION_KEY)
-    )
+    world.add_application(Application(application_id=DEMO_APPLICATION_ID, application_key=DEMO_APPLICATION_KEY))
     world.add_service_application(
-        ServiceApplication(
-            client_id=DEMO_CLIENT_ID, client_secret=DEMO_CLIENT_SECRET, account_code=DEMO_ACCOUNT_CODE
-        )
+        ServiceApplication(client_id=DEMO_CLIENT_ID, client_secret=DEMO_CLIENT_SECRET, account_code=DEMO_ACCOUNT_CODE)
     )
     return world
 

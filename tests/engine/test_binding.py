@@ -49,7 +49,9 @@ async def test_an_application_binds_over_api_2(tmp_path: Path, sandbox: Sandbox,
         assert (await run.rebind()).state is State.BOUND
 
 
-async def test_the_guides_minimal_role_binds_with_a_warning(tmp_path: Path, sandbox: Sandbox, clock: ManualClock) -> None:
+async def test_the_guides_minimal_role_binds_with_a_warning(
+    tmp_path: Path, sandbox: Sandbox, clock: ManualClock
+) -> None:
     """It may not read the account, so the company comes from the profile."""
     options = site_options(sandbox, email=DEMO_MINIMAL_EMAIL)
     path = write(tmp_path / "config.ini", {"daemon": DAEMON, **options})

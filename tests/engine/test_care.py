@@ -9,7 +9,7 @@ from daemon.sandbox import Sandbox
 from states import Fault, State
 from tests.clock import ManualClock
 from tests.engine.conftest import DAEMON
-from tests.running import Running, running, site_options, write
+from tests.running import Running, eventually, running, site_options, write
 
 
 def options(sandbox: Sandbox, **binding: str) -> dict[str, dict[str, str]]:
@@ -124,6 +124,7 @@ async def test_keys_are_refreshed_before_they_expire(tmp_path: Path, sandbox: Sa
     async with running(path, sandbox, clock) as run:
         await run.reach(State.BOUND)
         for _ in range(60):
+            await eventually(run.idle)  # a refresh may be on its way, and plans the next check when it ends
             seen = run.now().binding
             await clock.advance(60)
             await run.until(lambda seen=seen: run.now().binding != seen)

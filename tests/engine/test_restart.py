@@ -40,7 +40,7 @@ async def test_a_bound_site_stays_bound_without_another_sign_in(
 
 
 async def test_a_bind_that_a_stop_interrupted_is_recovered(config: Path, sandbox: Sandbox, clock: ManualClock) -> None:
-    """binding -> configured -> binding -> bound, with the reason in the audit."""
+    """Binding -> configured -> binding -> bound, with the reason in the audit."""
     sandbox.script.start("slow", seconds=60, endpoint="discover", times=1)
     async with running(config, sandbox, clock) as run:
         await run.reach(State.BINDING)
@@ -68,7 +68,9 @@ async def test_bind_inputs_changed_while_stopped_lead_to_a_rebind(
         assert run.now().reason == "changed while stopped"
 
 
-async def test_a_display_name_changed_while_stopped_does_not(config: Path, sandbox: Sandbox, clock: ManualClock) -> None:
+async def test_a_display_name_changed_while_stopped_does_not(
+    config: Path, sandbox: Sandbox, clock: ManualClock
+) -> None:
     """What does not identify or authenticate the site leaves the binding alone."""
     async with running(config, sandbox, clock) as run:
         await run.reach(State.BOUND)
@@ -82,7 +84,7 @@ async def test_a_display_name_changed_while_stopped_does_not(config: Path, sandb
 async def test_a_bad_file_at_start_holds_the_binding_and_waits_for_the_mend(
     config: Path, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    """unconfigured with the findings, health served; the mended file leads back to bound without a sign-in."""
+    """Unconfigured with the findings, health served; the mended file leads back to bound without a sign-in."""
     async with running(config, sandbox, clock) as run:
         await run.reach(State.BOUND)
     good = config.read_text()
@@ -146,8 +148,11 @@ async def test_starts_and_stops_are_in_the_audit_trail_and_the_chain_holds(
     """Over several runs of the daemon."""
     for _ in range(3):
         async with running(config, sandbox, clock) as run:
+            await run.until(lambda: bool(run.daemon.configuration.sites))
             await run.reach(State.BOUND)
     async with running(config, sandbox, clock) as run:
+        await run.until(lambda: bool(run.daemon.configuration.sites))
+        await run.until(lambda: not run.daemon.driver._queues and bool(run.daemon.configuration.sites))
         events = [event for event, _, _ in await run.audit()]
         assert events.count("daemon_started") == 4
         assert events.count("daemon_stopped") == 3

@@ -74,12 +74,8 @@ async def test_two_logins_make_two_bindings(client: Client) -> None:
     assert (await client.bind()).access != (await client.bind()).access
 
 
-@pytest.mark.parametrize(
-    "address,password", [(known.DEMO_EMAIL, "wrong"), ("ghost@example.test", known.DEMO_PASSWORD)]
-)
-async def test_a_wrong_password_and_an_unknown_user_look_the_same(
-    client: Client, address: str, password: str
-) -> None:
+@pytest.mark.parametrize("address,password", [(known.DEMO_EMAIL, "wrong"), ("ghost@example.test", known.DEMO_PASSWORD)])
+async def test_a_wrong_password_and_an_unknown_user_look_the_same(client: Client, address: str, password: str) -> None:
     reply = await client.login(address, password)
     assert (reply.status, reply.code) == (401, "err_xdk_invalid_credentials")
     assert reply.document["fail"][0]["key"] == address
@@ -117,9 +113,7 @@ async def test_missing_credentials_are_a_400(client: Client) -> None:
 
 
 @pytest.mark.parametrize("header,status", [("Basic-Cloud !!!", 400), ("Bearer abc", 401), ("", 401)])
-async def test_an_authorization_that_is_no_sign_in_is_refused(
-    client: Client, header: str, status: int
-) -> None:
+async def test_an_authorization_that_is_no_sign_in_is_refused(client: Client, header: str, status: int) -> None:
     headers = client.stamps() | {"Authorization": header}
     body = {"data": [{"userName": known.DEMO_EMAIL}]}
     url = client.sandbox.regional_url + "/api/login/login"
@@ -141,9 +135,7 @@ async def test_a_body_that_is_not_json_is_a_400(client: Client) -> None:
 
 
 @pytest.mark.parametrize("address,code", [(None, "err_validation_null"), (" ", "err_validation_blank")])
-async def test_a_missing_or_blank_field_is_named_inside_http_200(
-    client: Client, address: Any, code: str
-) -> None:
+async def test_a_missing_or_blank_field_is_named_inside_http_200(client: Client, address: Any, code: str) -> None:
     reply = await client.discover(address)
     assert (reply.status, reply.code) == (200, code)
     assert reply.document["fail"][0]["errors"][0]["field"] == "emailAddress"

@@ -103,9 +103,7 @@ def test_keys_can_be_read_by_their_owner_only(tmp_path: Path) -> None:
     assert len(keys) == 4
 
 
-async def test_the_note_tells_a_second_terminal_where_and_vanishes_at_stop(
-    certificates: Path, clock: Clock
-) -> None:
+async def test_the_note_tells_a_second_terminal_where_and_vanishes_at_stop(certificates: Path, clock: Clock) -> None:
     note = certificates / "sandbox.json"
     async with Sandbox(directory=certificates, world=small_world(), now=clock) as sandbox:
         told = json.loads(note.read_text())
@@ -118,9 +116,7 @@ async def test_the_note_tells_a_second_terminal_where_and_vanishes_at_stop(
 
 async def test_a_stopped_sandbox_says_so_and_starts_again_on_the_same_ports(client: Client) -> None:
     first = client.sandbox
-    ports = Ports(
-        *(int(url.rpartition(":")[2]) for url in (first.global_url, first.regional_url, first.services_url))
-    )
+    ports = Ports(*(int(url.rpartition(":")[2]) for url in (first.global_url, first.regional_url, first.services_url)))
     await first.stop()
     await first.stop()
     with pytest.raises(RuntimeError, match="does not run"):

@@ -260,9 +260,7 @@ async def test_a_trouble_started_before_the_sandbox_is_in_force(client: Client) 
         ("reset", {"seconds": 1.0}, "takes no seconds"),
     ],
 )
-def test_a_senseless_trouble_is_refused_with_the_right_words(
-    name: str, options: dict[str, Any], words: str
-) -> None:
+def test_a_senseless_trouble_is_refused_with_the_right_words(name: str, options: dict[str, Any], words: str) -> None:
     script = Script()
     with pytest.raises(BadTrouble, match=words):
         script.start(name, **options)

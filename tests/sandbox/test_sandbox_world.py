@@ -45,9 +45,7 @@ async def test_a_profile_of_somebody_else_needs_rights_and_an_address_of_the_acc
         assert (reply.status, reply.code) == (403, "err_xdk_operation_forbidden_for_address")
 
 
-async def test_the_rate_limit_headers_count_down_and_reset_in_milliseconds(
-    client: Client, clock: Clock
-) -> None:
+async def test_the_rate_limit_headers_count_down_and_reset_in_milliseconds(client: Client, clock: Clock) -> None:
     """800 for a known key, 5000 for an unknown one, on 200 and on 401."""
     keys = await client.bind()
     first = (await client.account(keys)).headers
