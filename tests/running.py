@@ -115,7 +115,7 @@ class Running:
             while not true():
                 await self.manual.advance(step)
                 began = time.monotonic()
-                while not self.idle() and not true() and time.monotonic() - began < PATIENCE:
+                while not (self.idle() or true() or time.monotonic() - began > PATIENCE):  # noqa: ASYNC110
                     await asyncio.sleep(0)
 
     def idle(self) -> bool:

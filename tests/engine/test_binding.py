@@ -123,8 +123,8 @@ async def test_what_heals_by_itself_is_retried_until_it_does(run: Running) -> No
     assert failed.retry is not None
     attempts = failed.attempt
     run.sandbox.script.heal()
-    await run.manual.advance(10)
-    bound = await run.reach(State.BOUND)
+    await run.in_time(lambda: run.now().state is State.BOUND)
+    bound = run.now()
     assert bound.attempt == attempts + 1
     assert bound.reason == "retry"
 

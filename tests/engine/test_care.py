@@ -68,8 +68,7 @@ async def test_refused_keys_are_lost_only_after_some_refusals_and_then_replaced(
             refusals = run.now().refusals
             await clock.advance(30)
             await run.until(lambda refusals=refusals: run.now().refusals != refusals)
-        await clock.advance(1)
-        await run.until(lambda: run.now().attempt == 2 and run.now().state is State.BOUND)
+        await run.in_time(lambda: run.now().attempt == 2 and run.now().state is State.BOUND)
         assert run.now().reason == "binding lost: keys-refused"
 
 
@@ -84,8 +83,7 @@ async def test_a_lost_binding_without_a_sign_in_waits_for_a_human(run: Running) 
         refusals = run.now().refusals
         await run.manual.advance(30)
         await run.until(lambda refusals=refusals: run.now().refusals != refusals)
-    await run.manual.advance(1)
-    await run.until(lambda: run.now().trouble is not None and run.now().trouble.fault is Fault.CREDENTIALS_REFUSED)
+    await run.in_time(lambda: run.now().trouble is not None and run.now().trouble.fault is Fault.CREDENTIALS_REFUSED)
     failed = run.now()
     assert failed.state is State.FAILED
     assert failed.retry is None

@@ -31,8 +31,7 @@ async def test_a_bound_site_stays_bound_without_another_sign_in(
     async with running(config, sandbox, clock) as run:
         await run.until(lambda: run.now().reason == before.reason)
         assert (await run.asked("GET", "/-/ready"))["status"] == "pass"
-        await clock.advance(2)
-        await run.until(lambda: run.now().binding != before.binding, "verified")
+        await run.in_time(lambda: run.now().binding != before.binding)
         assert run.now().state is State.BOUND
         assert run.now().site_code == before.site_code
         assert sandbox.calls["login"] == logins
@@ -114,8 +113,8 @@ async def test_a_failed_site_stays_failed_and_its_retry_is_armed_again(
         await run.until(lambda: bool(run.daemon.configuration.sites))
         assert run.now().state is State.FAILED
         assert run.now().retry == failed.retry
-        await clock.advance(5)
-        bound = await run.reach(State.BOUND)
+        await run.in_time(lambda: run.now().state is State.BOUND)
+        bound = run.now()
         assert bound.attempt == failed.retry.attempt
 
 
@@ -136,8 +135,7 @@ async def test_keys_that_no_record_speaks_of_are_revoked_at_the_start(
     logouts = sandbox.calls["logout"]
     async with running(config, sandbox, clock) as run:
         await run.until(lambda: "default-9" in run.now().revoke_pending)
-        await clock.advance(0)
-        await run.until(lambda: not run.now().revoke_pending)
+        await run.in_time(lambda: not run.now().revoke_pending)
         assert sandbox.calls["logout"] == logouts + 1
         assert run.now().state is State.BOUND
 
