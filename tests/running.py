@@ -35,7 +35,7 @@ from daemon.store.vault import SealedVault
 from states import Snapshot, State, Step
 from tests.clock import ManualClock
 
-LONGEST = 5.0
+LONGEST = 30.0
 """Seconds of real time after which a test that waits for a result has failed."""
 
 PATIENCE = 0.25
