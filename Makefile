@@ -13,7 +13,7 @@ LOCKED := $(PIP) install --progress-bar off --require-hashes --requirement
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
-.PHONY: demo test test-fast check bench lock clean help parts
+.PHONY: demo test test-fast check bench doctor-table lock clean help parts
 
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
@@ -36,6 +36,9 @@ check: $(VENV)/.dev ## lint, formatting, types, import contracts, spelling, the 
 
 bench: $(VENV)/.dev ## a table of ratios; every side measured in the same run
 	$(BIN)/python -m bench
+
+doctor-table: $(VENV)/.dev ## write the table of faults in docs/doctor.md anew, from the tests' own run
+	$(BIN)/python -m tests.doctor
 
 lock: $(VENV)/.dev ## write requirements/*.txt anew from pyproject.toml and requirements/*.in
 	@requirements/lock $(BIN)/pip-compile

@@ -13,13 +13,16 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import daemon
-from daemon.config.ini import default_daemon, read_config
-from daemon.config.model import DaemonSettings, Reading
+from daemon.config.beginning import CannotStart, look, usable_daemon
+from daemon.config.ini import read_config
+from daemon.config.model import DaemonSettings
 from daemon.config.secrets import SecretUnreadable, resolve
 from daemon.config.watch import Watcher
+from daemon.engine.access import Access
 from daemon.engine.binding import Procedure
 from daemon.engine.care import Caretaker
 from daemon.engine.clock import SystemClock
@@ -34,14 +37,17 @@ from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import OneTimeSignIns, Token
 from daemon.engine.supervisor import Supervisor
 from daemon.engine.tasks import Tasks
+from daemon.examination import in_force, practice_over
 from daemon.ports import Clock, Clouds, JournalUnavailable
-from daemon.providers.clouds import MimecastClouds
+from daemon.providers.clouds import ENDPOINTS, MimecastClouds
 from daemon.providers.http import HttpClients
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
-from daemon.store.vault import SealedVault
-from daemon.web.server import UnsafeListener, WebServer
+from daemon.store.tokens import SqliteTokens
+from daemon.store.vault import SealedVault, open_vault
+from daemon.web.listening import CannotListen
+from daemon.web.server import WebServer
 from metrics import Exposition, Instruments, MetricsObserver, new_registry
 
 _log = logging.getLogger("sitebind")
@@ -51,13 +57,6 @@ EXIT_INTERNAL = 1
 EXIT_CANNOT_START = 2
 
 _SITE_CODE_BYTES = 6
-
-ENDPOINTS = ("discover", "login", "logout", "account", "profile", "token")
-"""Every call that the providers make, by the name that they count it under."""
-
-
-class CannotStart(Exception):
-    """The daemon cannot run with this configuration on this host. `str()` says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +98,13 @@ def compose(
     observer = telemetry.observer
     records, acts, live = Tasks(), Tasks(), LiveBinds()
     scheduler, one_time = Scheduler(clock, pace=settings.pace), OneTimeSignIns(clock)
-    driver = Driver(journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live)
+    access = Access(SqliteTokens(journal), journal=journal, clock=clock, timers=scheduler, tasks=records)
+    refusals = access.requests
+    driver = Driver(
+        journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live, refusals=refusals
+    )
     clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
     clouds = around(MimecastClouds(clients, clock=clock))
-
-    async def daemon_changed(changed: DaemonSettings) -> None:
-        await _apply_daemon(changed, scheduler=scheduler, token=token)
 
     configuration = Configuration(
         path,
@@ -116,12 +116,14 @@ def compose(
         observer=observer,
         clock=clock,
         new_site_code=lambda: secrets.token_hex(_SITE_CODE_BYTES),
-        daemon_changed=daemon_changed,
+        daemon_changed=partial(_apply_daemon, scheduler=scheduler, token=token),
     )
+    procedure = Procedure(clouds=clouds, vault=vault, resolve=resolve, clock=clock)
     caretaker = Caretaker(
         inbox=driver,
         clouds=clouds,
         vault=vault,
+        unstored=procedure.unstored,
         resolve=resolve,
         clock=clock,
         tasks=acts,
@@ -131,7 +133,7 @@ def compose(
     driver.attach(
         Performer(
             inbox=driver,
-            procedure=Procedure(clouds=clouds, vault=vault, resolve=resolve, clock=clock),
+            procedure=procedure,
             caretaker=caretaker,
             scheduler=scheduler,
             tasks=acts,
@@ -150,11 +152,21 @@ def compose(
         live=live,
         one_time=one_time,
         scheduler=scheduler,
+        practice=practice_over(
+            clouds=clouds,
+            vault=vault,
+            unstored=procedure.unstored,
+            driver=driver,
+            journal=journal,
+            clock=clock,
+            settings_of=in_force(configuration.sites, driver),
+        ),
         clock=clock,
         token=lambda: token.value,
-        vault_problem=vault.problem,
+        vault=vault,
+        unwiped=caretaker.unwiped,
     )
-    web = WebServer(front, observer, exposition=telemetry.exposition, clock=clock)
+    web = WebServer(front, observer, access=access, exposition=telemetry.exposition, clock=clock)
     supervisor = Supervisor(
         driver=driver,
         records=records,
@@ -166,6 +178,7 @@ def compose(
         vault=vault,
         clouds=clouds,
         listener=web,
+        access=access,
         watching=Watcher(clock),
         observer=observer,
         clock=clock,
@@ -206,8 +219,8 @@ async def serve(
     """
     stop = stop or asyncio.Event()
     try:
-        path, reading = await asyncio.to_thread(_look, path)
-        settings = _usable(reading, path)
+        path, reading = await asyncio.to_thread(look, path)
+        settings = usable_daemon(reading, path)
         configure_logging(form=settings.log_format, level=settings.log_level)
         token = Token()
         await token.take(settings, resolve)
@@ -218,7 +231,7 @@ async def serve(
         print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
         return EXIT_CANNOT_START
     try:
-        vault = await _open_vault(journal, settings)
+        vault = await open_vault(journal, settings)
         composed = compose(
             path,
             settings,
@@ -234,41 +247,6 @@ async def serve(
         return await _run(composed, stop, announce=announce)
     finally:
         await journal.close()
-
-
-def _look(path: Path) -> tuple[Path, Reading]:
-    path = path.absolute()
-    return path, read_config(path)
-
-
-def _usable(reading: Reading, path: Path) -> DaemonSettings:
-    """The [daemon] settings to run with.
-
-    A file that cannot be read at all, beside a database that exists, is a site whose configuration was lost
-    while the daemon was down: it is served with the defaults, holding its binding, until the file is mended.
-    """
-    if reading.daemon is not None:
-        return reading.daemon
-    fallback = default_daemon(path)
-    if not reading.problems and fallback.database.exists():
-        return fallback
-    findings = "\n".join(f"  {problem}" for problem in reading.errors)
-    raise CannotStart(f"the configuration cannot be used:\n{findings}")
-
-
-async def _open_vault(journal: SqliteJournal, settings: DaemonSettings) -> SealedVault:
-    """The vault, unlocked when its key can be had; a vault that stays locked is a problem, not an end."""
-    key, locked = None, ""
-    if settings.vault_key is not None:
-        try:
-            key = await resolve(settings.vault_key)
-        except SecretUnreadable as error:
-            locked = str(error)
-    vault = SealedVault(journal, key=key, locked=locked)
-    await vault.open()
-    if (problem := vault.problem()) is not None:
-        _log.error("the vault is locked: %s", problem)
-    return vault
 
 
 async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str], None] | None) -> int:
@@ -288,7 +266,7 @@ async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str
 
     try:
         await composed.supervisor.run(stop, ready=ready)
-    except (OSError, UnsafeListener, JournalUnavailable) as error:
+    except (OSError, CannotListen, JournalUnavailable) as error:
         print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - for whoever started it
         return EXIT_CANNOT_START
     except Exception:  # noqa: BLE001 - the last place that can say it

@@ -6,29 +6,39 @@ crosses a port.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from daemon.values import (
+    DIRECT_WAY,
+    PROXY_WAY,
+    ApiToken,
     AuditRecord,
     Authorization,
     BindReport,
     BindState,
     ChainReport,
     Credentials,
+    Greeting,
     JournalEntry,
     JournalUnavailable,
     Keys,
+    Layer,
     Place,
     ProviderFault,
+    Rekeyed,
     Route,
+    Scope,
     Secret,
     VaultLocked,
 )
 from states import BindStep, Event, Fault, Snapshot, Step
 
 __all__ = [
+    "DIRECT_WAY",
+    "PROXY_WAY",
+    "ApiToken",
     "AuditRecord",
     "Authorization",
     "BindReport",
@@ -38,16 +48,21 @@ __all__ = [
     "Cloud",
     "Clouds",
     "Credentials",
+    "Greeting",
     "Inbox",
     "Journal",
     "JournalEntry",
     "JournalUnavailable",
     "Keys",
+    "Layer",
     "Observer",
     "Place",
     "ProviderFault",
+    "Rekeyed",
     "Route",
+    "Scope",
     "Secret",
+    "TokenStore",
     "Vault",
     "VaultLocked",
 ]
@@ -71,6 +86,15 @@ class Cloud(Protocol):
 
     async def connect(self) -> str:
         """Prove name resolution, TCP and TLS to the first host; says what was reached, for the report."""
+
+    async def examine(self, base_url: str = "") -> tuple[Layer, ...]:
+        """Walk the same way as `connect`, to the first host or to `base_url`, and give every layer.
+
+        The last layer holds the fault if the way ended there; only an address that is none is raised.
+        """
+
+    async def greet(self) -> Greeting:
+        """Prove by a call without a sign-in that it is the service that answers, and hear its time."""
 
     async def discover(self, credentials: Credentials) -> Place:
         """Find the account's base address by the domain of the e-mail address."""
@@ -126,6 +150,22 @@ class Journal(Protocol):
         """Walk the whole chain without stopping the loop."""
 
 
+class TokenStore(Protocol):
+    """Where API tokens are kept, by their hashes. What changes them is audited in the same transaction."""
+
+    async def all(self) -> list[ApiToken]:
+        """Every token, oldest first. Raises `JournalUnavailable`, as all of these."""
+
+    async def add(self, token: ApiToken, *, entry: JournalEntry) -> None:
+        """Keep a token and record `entry`."""
+
+    async def remove(self, token_id: str, *, entry: JournalEntry) -> None:
+        """Forget a token and record `entry`."""
+
+    async def used(self, moments: Mapping[str, datetime]) -> None:
+        """When tokens were used last, by id."""
+
+
 class Vault(Protocol):
     """Where keys lie, sealed. Every method raises `VaultLocked` when the vault's key is missing."""
 
@@ -142,7 +182,22 @@ class Vault(Protocol):
         """Remove so that nothing is left in the database file or its journal. Nothing there is well."""
 
     def fingerprint(self, parts: Sequence[str]) -> str:
-        """A keyed, non-reversible digest (hex) of the parts, stable across restarts."""
+        """A keyed, non-reversible digest (hex) of the parts, stable across restarts and new keys."""
+
+    def problem(self) -> str | None:
+        """Why the vault is locked; None while all is well."""
+
+    @property
+    def key_is_configured(self) -> bool:
+        """Whether the key comes from a place where only a person can put another one."""
+
+    async def rekey(
+        self, *, actor: str, at: datetime, to: Secret | None = None, source: str = "", request_id: str | None = None
+    ) -> Rekeyed:
+        """Seal everything with another key, `to` or one that is made, and record it: all in one transaction.
+
+        `source` says where `to` lies. Raises `VaultLocked` and `JournalUnavailable`; then nothing happened.
+        """
 
 
 # Who listens.

@@ -9,7 +9,8 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NoReturn
+from enum import Enum
+from typing import Any, Final, Literal, NoReturn
 
 from states import BindStep, Fault, Snapshot
 
@@ -61,6 +62,34 @@ class ProviderFault(Exception):
         self.retry_after = retry_after
 
 
+class Scope(Enum):
+    """What a call is for, and what a caller may do: admin may all, operate may read too; health is for anyone."""
+
+    HEALTH = "health"
+    READ = "read"
+    METRICS = "metrics"
+    OPERATE = "operate"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiToken:
+    """A bearer token as it is kept: `digest` is the SHA-256 of the token in hex, the token itself is nowhere."""
+
+    id: str
+    name: str
+    scopes: frozenset[Scope]
+    digest: str = field(repr=False)
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+    def is_valid(self, at: datetime) -> bool:
+        """Whether it has not expired."""
+        return self.expires_at is None or at < self.expires_at
+
+
 class JournalUnavailable(Exception):
     """The journal cannot be written now. `str()` says why and what to do."""
 
@@ -74,7 +103,10 @@ class VaultLocked(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The way to the service, with its secrets resolved. Equal routes may share connections."""
+    """The way to the service, with its secrets resolved. Equal routes may share connections.
+
+    `proxy_source` names where the proxy was found when that is not the configuration, for what people read.
+    """
 
     use_proxy: bool = False
     proxy_host: str = ""
@@ -83,6 +115,7 @@ class Route:
     proxy_password: Secret | None = None
     no_proxy: tuple[str, ...] = ()
     ca_file: str = ""
+    proxy_source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +157,29 @@ class Keys:
     values: Mapping[str, Secret] = field(default_factory=dict)
 
 
+DIRECT_WAY: Final = ("dns", "tcp", "tls")
+PROXY_WAY: Final = ("proxy dns", "proxy tcp", "proxy connect", "proxy authentication", "tls")
+"""The layers between this server and the service, in the order in which they are passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer of `DIRECT_WAY` or `PROXY_WAY`, as it was tried. Without `fault` it was passed."""
+
+    name: str
+    seconds: float
+    detail: str
+    fault: ProviderFault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """The service answered a call that needs no sign-in. `service_time` is the time that it believes, if it said it."""
+
+    detail: str
+    service_time: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
     """What the signed-in user or application may do, and for whom."""
@@ -133,6 +189,21 @@ class Authorization:
     region: str
     role: str
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rekeyed:
+    """What a change of the vault's key did. Keys are named by ids that say nothing about them.
+
+    `left` are bind ids whose records could not be opened before and were not touched; `late` says in words
+    what is still to be done by itself or by a person.
+    """
+
+    records: int
+    left: tuple[str, ...]
+    old_key: str
+    new_key: str
+    late: tuple[str, ...] = ()
 
 
 # What is kept.

@@ -25,19 +25,9 @@ from prometheus_client.registry import Collector
 from metrics.sites import Sites
 from metrics.tally import Tally
 from metrics.text import Format, encoded
-from states import EVENTS, Fault
+from states import BIND_STEPS, EVENTS, Fault
 
 BIND_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
-STEPS = (
-    "configuration",
-    "connect",
-    "mailbox",
-    "directory",
-    "discover",
-    "authenticate",
-    "authorize",
-    "register",
-)
 OTHER = "other"
 """The label of what is in none of the closed sets, so that no caller can make series at will."""
 
@@ -127,7 +117,7 @@ class Instruments:
 
     def bind_step(self, step: str, *, seconds: float) -> None:
         """A step of a bind ended."""
-        self._step_seconds.touch().labels(step if step in STEPS else OTHER).observe(seconds)
+        self._step_seconds.touch().labels(step if step in BIND_STEPS else OTHER).observe(seconds)
 
     def _process(self, version: str) -> None:
         build = self._info("sitebind_build", "The running version of sitebind and of Python.")
@@ -146,7 +136,7 @@ class Instruments:
         self._step_seconds = self._histogram(
             "sitebind_bind_step_duration_seconds", "How long a step of a bind attempt took.", "step"
         )
-        for step in STEPS:
+        for step in BIND_STEPS:
             self._step_seconds.touch().labels(step)
 
     def _configuration_and_records(self) -> None:

@@ -9,6 +9,7 @@ from states.health import Problem, is_ready, problems
 from states.lifecycle import Ignored, Lifecycle, Moved, Refusal, Refused, Step
 from states.memory import recall, remember
 from states.state import (
+    BIND_STEPS,
     BindStep,
     HeldBinding,
     OpenBind,
@@ -22,6 +23,7 @@ from states.state import (
 from states.table import TABLE, Row
 
 __all__ = [
+    "BIND_STEPS",
     "DAEMON",
     "EVENTS",
     "TABLE",

@@ -33,6 +33,7 @@ from states.events import (
     OrphanFound,
     Restarted,
     RevocationFailed,
+    UnbindFailed,
     UnbindFinished,
     UnbindRequested,
     VerificationMissed,
@@ -44,18 +45,25 @@ from states.succession import terms_of
 
 REFUSAL_GAP = timedelta(seconds=30)
 """Refusals count as spread over time when they lie this far apart on average."""
+VERIFY_JITTER = 0.1
+"""The share by which an interval between checks is longer or shorter, so that sites drift apart."""
 RESTART_GRACE = timedelta(seconds=1)
 """A restored binding is verified this soon after a start, in its slot."""
 REVOKE_AGAIN = timedelta(minutes=5)
 """Keys that could not be revoked are tried again this often."""
 
 
-def consequences(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
-    """The orders that follow from a step; `before` and `after` hold the data, `event` the cause."""
+def consequences(
+    before: Snapshot, after: Snapshot, event: Event, *, at: datetime, chance: float = 0.5
+) -> tuple[Effect, ...]:
+    """The orders that follow from a step; `before` and `after` hold the data, `event` the cause.
+
+    `chance` in [0, 1) feeds the jitter of what is planned; in the middle there is none.
+    """
     return (
         *_endings(before, after),
         *_beginnings(before, after, event),
-        *_care(before, after, event, at=at),
+        *_care(before, after, event, at=at, chance=chance),
         *_revocations(before, after, event, at=at),
     )
 
@@ -82,6 +90,10 @@ def _beginnings(before: Snapshot, after: Snapshot, event: Event) -> tuple[Effect
     match event:
         case BindFailed() if after.retry is not None:
             return (ScheduleRetry(attempt=after.retry.attempt, due_at=after.retry.due_at),)
+        case UnbindFailed() if after.retry is not None and before.retry is None:
+            return (ScheduleRetry(attempt=after.retry.attempt, due_at=after.retry.due_at),)
+        case UnbindFailed() if after.state is State.CONFIGURED and after.automatic_binding_applies:
+            return (RequestBind(reason=after.reason),)  # what asked for it came while the unbind was under way
         case Restarted() if after.retry is not None and after.state is State.FAILED:
             return (ScheduleRetry(attempt=after.retry.attempt, due_at=after.retry.due_at),)
         case ConfigAccepted() if _may_bind_now(before, after, event):
@@ -109,7 +121,7 @@ def _why(after: Snapshot, event: ConfigAccepted) -> str:
     return event.reason
 
 
-def _care(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> tuple[Effect, ...]:
+def _care(before: Snapshot, after: Snapshot, event: Event, *, at: datetime, chance: float) -> tuple[Effect, ...]:
     """What the held binding needs next: a check, a refresh or its end."""
     binding = after.binding
     if binding is None:
@@ -121,7 +133,7 @@ def _care(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> t
             return (Unbind(bind_id=binding.bind_id, local_only=event.local_only),)
         case VerificationRefused() if after.refusals is not None:
             return _after_refusal(after, binding, after.refusals, at=at)
-    due_at = _next_check(after, binding, event, at=at)
+    due_at = _next_check(after, binding, event, at=at, chance=chance)
     plan = () if due_at is None else (_verify(binding, due_at),)
     # A refresh that was refused a moment ago waits for the next check: it is a sign-in.
     if isinstance(event, BindingVerified) and before.refusals is None:
@@ -129,18 +141,21 @@ def _care(before: Snapshot, after: Snapshot, event: Event, *, at: datetime) -> t
     return plan
 
 
-def _next_check(after: Snapshot, binding: HeldBinding, event: Event, *, at: datetime) -> datetime | None:
+def _next_check(after: Snapshot, binding: HeldBinding, event: Event, *, at: datetime, chance: float) -> datetime | None:
     terms = terms_of(after)
+    every = terms.verify_every * (1 + VERIFY_JITTER * (2 * chance - 1))
     match event:
         case Restarted():
             return at + RESTART_GRACE
         case ConfigAccepted() if not event.at_start:  # at a start, the restart has planned a check already
             # From the last check on, or a file that is saved often would put the check off for ever.
-            return max(at, _routine_check(binding, every=terms.verify_every, last=binding.verified_at))
+            return max(at, _routine_check(binding, every=every, last=binding.verified_at))
+        case UnbindFailed():  # a restart that found the unbind under way has planned no check
+            return max(at, _routine_check(binding, every=every, last=binding.verified_at))
         case BindSucceeded() if event.binding.bind_id != binding.bind_id:
             return None  # a late success: nothing changes for the keys that are held
         case BindSucceeded() | BindingVerified() | BindingRefreshed():
-            return _routine_check(binding, every=terms.verify_every, last=at)
+            return _routine_check(binding, every=every, last=at)
         case VerificationMissed():
             soon = min(terms.verify_every, terms.retry_ceiling)
             return at + timedelta(seconds=max(event.retry_after or 0, soon))
@@ -152,7 +167,7 @@ def _verify(binding: HeldBinding, due_at: datetime) -> ScheduleVerification:
     return ScheduleVerification(bind_id=binding.bind_id, due_at=due_at)
 
 
-def _routine_check(binding: HeldBinding, *, every: int, last: datetime) -> datetime:
+def _routine_check(binding: HeldBinding, *, every: float, last: datetime) -> datetime:
     due = last + timedelta(seconds=every)
     if binding.expires_at is not None and last < binding.expires_at < due:
         return binding.expires_at
@@ -186,12 +201,16 @@ def _revocations(before: Snapshot, after: Snapshot, event: Event, *, at: datetim
             order = RevokeKeys if after.holds(event.binding.bind_id) else RevokeOrphan
             return tuple(order(bind_id=bind_id, due_at=at) for bind_id in fresh)
         case OrphanFound():
-            return (RevokeOrphan(bind_id=event.bind_id, due_at=at),)
+            # A start may find one for each site.
+            return (RevokeOrphan(bind_id=event.bind_id, due_at=at, in_slot=event.at_start),)
         case BindingLost():
             return (RevokeKeys(bind_id=event.bind_id, due_at=at),)
         case RevocationFailed():
-            return (RevokeKeys(bind_id=event.bind_id, due_at=at + REVOKE_AGAIN),)
+            return (RevokeKeys(bind_id=event.bind_id, due_at=at + REVOKE_AGAIN, in_slot=True),)
         case Restarted():
+            return tuple(RevokeKeys(bind_id=bind_id, due_at=at, in_slot=True) for bind_id in after.revoke_pending)
+        case UnbindRequested() if not event.local_only:
+            # Whoever ends the association wants nothing left behind: the next try comes at once.
             return tuple(RevokeKeys(bind_id=bind_id, due_at=at) for bind_id in after.revoke_pending)
         case KeysRevoked() | UnbindFinished():
             return (WipeKeys(bind_id=event.bind_id),)

@@ -71,18 +71,20 @@ class RefreshKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeKeys:
-    """End keys that a newer binding replaced; not before `due_at`."""
+    """End keys that a newer binding replaced; not before `due_at`, and `in_slot` paced over all sites."""
 
     bind_id: str
     due_at: datetime
+    in_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeOrphan:
-    """End keys of an attempt that nobody waited for any more."""
+    """End keys of an attempt that nobody waited for any more; `in_slot` paced over all sites."""
 
     bind_id: str
     due_at: datetime
+    in_slot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,16 @@ class BindingLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignInRefused(Event):
+    """A sign-in that was tried outside of a bind was refused; `credentials` is its fingerprint."""
+
+    trigger: ClassVar[str] = "sign_in_refused"
+    fault: Fault
+    detail: str
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UnbindRequested(Event):
     """An operator wants the association ended; with `local_only` without asking the service."""
 
@@ -184,7 +194,7 @@ class UnbindRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnbindFinished(Event):
-    """The keys are revoked, or known to be gone, or left behind as `left_behind` says."""
+    """The keys are gone here; at the service they are revoked, or left behind as `left_behind` says."""
 
     trigger: ClassVar[str] = "unbind_finished"
     bind_id: str
@@ -203,10 +213,11 @@ class UnbindFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrphanFound(Event):
-    """The vault holds keys that no record speaks of: a crash came between obtaining and recording them."""
+    """The vault holds keys that no record speaks of: an attempt ended, or a crash came, before they were of use."""
 
     trigger: ClassVar[str] = "orphan_found"
     bind_id: str
+    at_start: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +252,7 @@ EVENTS: tuple[type[Event], ...] = (
     VerificationRefused,
     VerificationMissed,
     BindingLost,
+    SignInRefused,
     UnbindRequested,
     UnbindFinished,
     UnbindFailed,

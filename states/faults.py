@@ -56,10 +56,21 @@ class Fault(Enum):
         True,
         "Check [connection] proxy_host and proxy_port, and that the proxy is running.",
     )
+    PROXY_SETTING_UNUSABLE = (
+        "proxy-setting-unusable",
+        False,
+        (
+            "Mend the variable that the detail names in the daemon's environment and restart, or set the proxy "
+            "in [connection]."
+        ),
+    )
     PROXY_AUTHENTICATION = (
         "proxy-authentication",
         False,
-        ("Correct [connection] proxy_username and proxy_password; write the name in the form that the proxy expects."),
+        (
+            "Correct [connection] proxy_username and proxy_password, with proxy_requires_authentication = yes; write "
+            "the name in the form that the proxy expects (DOMAIN\\user, user@domain)."
+        ),
     )
     PROXY_REFUSED = (
         "proxy-refused",

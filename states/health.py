@@ -197,6 +197,14 @@ def _expiry(now: Snapshot, binding: HeldBinding, *, at: datetime) -> Iterator[Pr
 
 
 def _leftovers(now: Snapshot) -> Iterator[Problem]:
+    if now.unbinding and now.state is not State.CONFIGURED:  # there it is why the site does not bind
+        yield Problem(
+            code="unbind-pending",
+            severity="info",
+            text="An unbind is under way.",
+            remedy="No action while the service is asked.",
+            since=now.since,
+        )
     if now.unbind_trouble is not None:
         yield Problem(
             code="unbind-failed",

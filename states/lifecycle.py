@@ -101,7 +101,7 @@ class Lifecycle:
         if state is None:
             return _unanswered(snapshot, event, at=at)
         after = succeed(snapshot, state, event, at=at, chance=chance)
-        effects = consequences(snapshot, after, event, at=at)
+        effects = consequences(snapshot, after, event, at=at, chance=chance)
         return Moved(before=snapshot, after=after, event=event, effects=effects)
 
     def _target(self, snapshot: Snapshot, event: Event) -> State | None:

@@ -27,6 +27,18 @@ class State(Enum):
 Unbinding = Literal["", "remote", "local"]
 """Whether an unbind is under way, and whether the service is asked."""
 
+BIND_STEPS = (
+    "configuration",
+    "connect",
+    "mailbox",
+    "directory",
+    "discover",
+    "authenticate",
+    "authorize",
+    "register",
+)
+"""The steps of a bind in their order: prerequisites first, so that keys are issued last."""
+
 StepStatus = Literal["passed", "failed", "skipped", "warning"]
 
 

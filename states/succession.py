@@ -24,6 +24,7 @@ from states.events import (
     OrphanFound,
     Restarted,
     RetryDue,
+    SignInRefused,
     UnbindFailed,
     UnbindFinished,
     UnbindRequested,
@@ -90,6 +91,9 @@ def _data(before: Snapshot, event: Event, *, at: datetime, chance: float) -> Sna
             return replace(before, missed=Trouble(fault=event.fault, detail=event.detail, since=since))
         case BindingLost():
             return _lost(before, event, at=at)
+        case SignInRefused():
+            retry = before.retry if before.retry is not None and before.retry.one_time else None
+            return replace(before, refused_credentials=event.credentials, retry=retry)
         case UnbindRequested():
             way: Unbinding = "local" if event.local_only else "remote"
             return replace(before, unbinding=way, unbind_trouble=None, retry=None, open=None)
@@ -97,7 +101,9 @@ def _data(before: Snapshot, event: Event, *, at: datetime, chance: float) -> Sna
             return _unbound(before)
         case UnbindFailed():
             trouble = Trouble(fault=event.fault, detail=event.detail, since=at)
-            return replace(before, unbinding="", unbind_trouble=trouble)
+            # An unbind without the service was asked for meanwhile: it goes on, whatever the service said.
+            going_on: Unbinding = "local" if before.unbinding == "local" else ""
+            return _with_retry(replace(before, unbinding=going_on, unbind_trouble=trouble), at=at, chance=chance)
         case OrphanFound():
             return _revoke_later(before, event.bind_id, at=at)
         case KeysRevoked():
@@ -199,6 +205,18 @@ def _retry(before: Snapshot, event: BindFailed, *, failures: int, at: datetime, 
     return Retry(attempt=before.attempt + 1, due_at=at + timedelta(seconds=wait), one_time=one_time)
 
 
+def _with_retry(after: Snapshot, *, at: datetime, chance: float) -> Snapshot:
+    """The unbind that took the retry away came to nothing, so the site goes on where it stood."""
+    trouble = after.trouble
+    if after.state is not State.FAILED or trouble is None or after.retry is not None:
+        return after
+    if not trouble.fault.heals_by_itself or not after.automatic_binding_applies:
+        return after
+    terms = terms_of(after)
+    wait = delay_before(max(1, after.failures), chance=chance, first=terms.retry_first, ceiling=terms.retry_ceiling)
+    return replace(after, retry=Retry(attempt=after.attempt + 1, due_at=at + timedelta(seconds=wait)))
+
+
 def _verified(
     before: Snapshot, held: HeldBinding, event: BindingVerified | BindingRefreshed, *, at: datetime
 ) -> Snapshot:
@@ -275,6 +293,6 @@ def _reason(before: Snapshot, event: Event) -> str:
         case Restarted():
             return "a restart interrupted the bind"
         case UnbindFinished():
-            return "unbound by operator"
+            return "unbound by operator" + (f"; {event.left_behind}" if event.left_behind else "")
         case _:
             return event.trigger.replace("_", " ")  # "retry due"

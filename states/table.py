@@ -141,6 +141,7 @@ TABLE: tuple[Row, ...] = (
     *_in_place("verification_missed", is_about_the_held_binding),
     Row("binding_lost", State.BOUND, State.FAILED, is_about_the_held_binding),
     *(Row("binding_lost", state, state, is_about_the_held_binding) for state in _NOT_BOUND),
+    *_in_place("sign_in_refused"),
     Row("unbind_requested", State.BINDING, State.CONFIGURED, holds_a_binding),
     *(Row("unbind_requested", s, s, holds_a_binding) for s in State if s is not State.BINDING),
     Row("unbind_finished", State.UNCONFIGURED, State.UNCONFIGURED, is_about_the_held_binding),

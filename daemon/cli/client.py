@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from daemon import __version__
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.terminal import plain
+
+if TYPE_CHECKING:
+    import ssl
 
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 _NOT_ALLOWED: Final = (401, 403, 421)
@@ -23,12 +27,18 @@ _ON_THE_COMMAND_LINE: Final = {"site-not-named": "On the command line the site s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where the daemon is. `found_by` says how we know; `no_token` says why there is no token to send."""
+    """Where the daemon is. `found_by` says how we know; `no_token` says why there is no token to send.
+
+    With `socket` it is reached there and `url` is what people read. `certificate` is the PEM text of the one
+    certificate that is believed; without it the system's CAs decide.
+    """
 
     url: str
     found_by: str
     token: str | None = None
     no_token: str = ""
+    socket: str = ""
+    certificate: str = ""
 
     def __repr__(self) -> str:
         return f"Target({self.url!r}, {self.found_by!r})"
@@ -43,11 +53,30 @@ class Answer:
     location: str = ""
 
 
+class _OverSocket(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect. Raises OSError."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
 class Client:
     """Asks the daemon at `target`; one connection for each request."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
+
+    @property
+    def target(self) -> Target:
+        """Where it asks."""
+        return self._target
 
     def get(self, path: str, *, timeout: float = 10.0, expected: Collection[int] = (200,)) -> Answer:
         """Read something. Raises `Failure`."""
@@ -63,6 +92,10 @@ class Client:
     ) -> Answer:
         """Ask for something to be done. Raises `Failure`."""
         return self._ask("POST", path, body=body, timeout=timeout, expected=expected)
+
+    def delete(self, path: str, *, timeout: float = 30.0) -> Answer:
+        """Remove something. Raises `Failure`."""
+        return self._ask("DELETE", path, body=None, timeout=timeout, expected=(200,))
 
     def _ask(
         self, method: str, path: str, *, body: dict[str, Any] | None, timeout: float, expected: Collection[int]
@@ -93,11 +126,15 @@ class Client:
             connection.close()
 
     def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        if self._target.socket:
+            return _OverSocket(self._target.socket, timeout)
         parts = urlsplit(self._target.url)
         if parts.hostname is None:
             raise Failure(f"{plain(self._target.url)} names no host.", Exit.USAGE)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        return kind(parts.hostname, parts.port, timeout=timeout)
+        if parts.scheme == "https":
+            context = _trusting(self._target.certificate)
+            return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=timeout, context=context)
+        return http.client.HTTPConnection(parts.hostname, parts.port, timeout=timeout)
 
     def _headers(self, body: dict[str, Any] | None) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"sitebind/{__version__}"}
@@ -157,6 +194,19 @@ class Client:
         if self._target.token is None:
             return f"No token was sent: {self._target.no_token}."
         return "The token that was sent is not the one that the daemon knows: was it changed without a reload?"
+
+
+def _trusting(certificate: str) -> ssl.SSLContext:
+    """TLS for the address in the configuration believes the certificate there, whatever name stands in it."""
+    import ssl
+
+    if not certificate:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # the certificate itself is known: its name adds nothing
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=certificate)
+    return context
 
 
 def _exit_for(status: int) -> Exit:

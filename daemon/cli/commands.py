@@ -8,14 +8,19 @@ import platform
 from daemon import __version__
 from daemon.cli import (
     audit,
+    bind,
     check_config,
     demo,
+    doctor,
     healthcheck,
     rebind,
     reload,
     run,
     sandbox,
     status,
+    token,
+    unbind,
+    vault,
 )
 from daemon.cli.exits import Exit
 from daemon.cli.parser import Parser
@@ -34,7 +39,23 @@ def parser() -> Parser:
     """The whole command line."""
     root = Parser(prog="sitebind", description=_DESCRIPTION, epilog=_CODES)
     root.add_argument("--version", action="version", version=_version())
-    for command in (run, demo, sandbox, check_config, status, rebind, reload, audit, healthcheck):
+    commands = (
+        run,
+        demo,
+        sandbox,
+        check_config,
+        status,
+        doctor,
+        bind,
+        rebind,
+        unbind,
+        reload,
+        audit,
+        token,
+        vault,
+        healthcheck,
+    )
+    for command in commands:
         command.add(root)
     root.command("version", help="print the version", example="sitebind version", execute=_print_version)
     return root

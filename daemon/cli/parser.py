@@ -63,7 +63,8 @@ def add_url(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
         metavar="URL",
-        help="the daemon's address; default: [daemon] listen of the configuration. A token is taken from "
+        help="the daemon's address, http://HOST:PORT or unix:PATH; default: [daemon] socket of the configuration where "
+        "this user may write to it, else [daemon] listen. A token is taken from "
         "$SITEBIND_TOKEN, else from [daemon] api_token of the configuration",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 _WILDCARDS = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, not bound
 _TOKEN = "SITEBIND_TOKEN"  # noqa: S105 - the name of a variable
+_LONGEST_SOCKET = 107
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_BY_USER = (
+    f"over the socket the system says who calls, and ${_TOKEN} is not set. To administer be root, the daemon's user, "
+    "or a member of [daemon] socket_admin_group"
+)
 
 
 def configuration(args: argparse.Namespace) -> Path:
@@ -54,16 +61,21 @@ def daemon_settings(path: Path, *, otherwise: str) -> DaemonSettings:
     raise Failure(f"The [daemon] settings in {path} cannot be used:{findings}\n  {otherwise}", Exit.USAGE)
 
 
-def client(args: argparse.Namespace) -> Client:
-    """A client for the daemon that is meant by `--url` or by the configuration. Raises `Failure`."""
-    return Client(_named(args) if args.url else _configured(args))
+def client(args: argparse.Namespace, *, administers: bool = False) -> Client:
+    """A client for the daemon that is meant by `--url` or by the configuration. Raises `Failure`.
+
+    With `administers` a token is sent also where looking needs none.
+    """
+    return Client(_named(args) if args.url else _configured(args, administers=administers))
 
 
 def _named(args: argparse.Namespace) -> Target:
+    if args.url.startswith("unix:"):
+        return _socket_named(args.url)
     url: str = args.url.rstrip("/")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
-        raise Failure(f"--url {args.url}: expected an address like http://127.0.0.1:8787", Exit.USAGE)
+        raise Failure(f"--url {args.url}: expected an address like http://127.0.0.1:8787, or unix:PATH", Exit.USAGE)
     token = os.environ.get(_TOKEN)
     if token or getattr(args, "config", None) is None:
         # A token that was found by chance is not sent to an address that was typed in.
@@ -75,17 +87,47 @@ def _named(args: argparse.Namespace) -> Target:
     return Target(url=url, found_by="--url", token=token, no_token=missing)
 
 
-def _configured(args: argparse.Namespace) -> Target:
+def _socket_named(url: str) -> Target:
+    path = url.removeprefix("unix:")
+    path = path[2:] if path.startswith("///") else path
+    if not path or len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise Failure(f"--url {url}: expected unix: and the path of a socket, 107 bytes at most", Exit.USAGE)
+    return Target(url=url, found_by="--url", token=os.environ.get(_TOKEN) or None, no_token=_BY_USER, socket=path)
+
+
+def _configured(args: argparse.Namespace, *, administers: bool) -> Target:
     path = existing_configuration(args)
     settings = daemon_settings(path, otherwise="Name the daemon with --url URL, or mend them.")
+    if settings.socket is not None and settings.socket.is_socket() and os.access(settings.socket, os.W_OK):
+        return Target(
+            url=f"unix:{settings.socket}",
+            found_by=f"[daemon] socket in {path}",
+            token=os.environ.get(_TOKEN) or None,
+            no_token=_BY_USER,
+            socket=str(settings.socket),
+        )
     host = _WILDCARDS.get(settings.host, settings.host)
-    token, missing = _token_if_needed(settings, path)
+    scheme = "http" if settings.tls_certificate is None else "https"
+    token, missing = _token(settings, path) if administers else _token_if_needed(settings, path)
     return Target(
-        url=f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}",
+        url=f"{scheme}://[{host}]:{settings.port}" if ":" in host else f"{scheme}://{host}:{settings.port}",
         found_by=f"[daemon] listen in {path}",
         token=token,
         no_token=missing,
+        certificate=_first_certificate(settings),
     )
+
+
+def _first_certificate(settings: DaemonSettings) -> str:
+    """The daemon's own certificate, without its chain; empty where it has none, or we may not read it."""
+    if settings.tls_certificate is None:
+        return ""
+    try:
+        text = settings.tls_certificate.read_text(encoding="ascii", errors="replace")
+    except OSError:  # the system's CAs may know it all the same
+        return ""
+    found = _CERTIFICATE.search(text)
+    return found[0] if found else ""
 
 
 def _token_if_needed(settings: DaemonSettings, path: Path) -> tuple[str | None, str]:

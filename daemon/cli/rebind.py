@@ -14,15 +14,15 @@ from daemon.cli.client import Answer, Client
 from daemon.cli.exits import Exit
 from daemon.cli.parser import Parser, add_json, add_url, seconds
 from daemon.cli.place import client
-from daemon.cli.terminal import Palette, labelled, plain
+from daemon.cli.steps import step_lines
+from daemon.cli.terminal import Palette, plain
 
 Bind = dict[str, Any]
 
 PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.25
 _REASON: Final = "asked for with sitebind rebind"
-_CODES: Final = {"succeeded": Exit.WELL, "failed": Exit.FAILED, "cancelled": Exit.FAILED, "open": Exit.NOT_BOUND}
-_COLOURS: Final = {"passed": "green", "failed": "red", "warning": "yellow", "skipped": "dim"}
+CODES: Final = {"succeeded": Exit.WELL, "failed": Exit.FAILED, "cancelled": Exit.FAILED, "open": Exit.NOT_BOUND}
 
 
 def add(root: Parser) -> None:
@@ -61,7 +61,7 @@ def execute(args: argparse.Namespace) -> int:
         print(json.dumps(bind, indent=2, ensure_ascii=False))
     else:
         print("\n".join(report.ending(bind, patience=args.wait)))
-    return _CODES.get(bind.get("state", ""), Exit.INTERNAL)
+    return CODES.get(bind.get("state", ""), Exit.INTERNAL)
 
 
 @dataclass(slots=True)
@@ -108,13 +108,7 @@ class Report:
 
     def step(self, step: dict[str, Any]) -> Iterator[str]:
         """`passed   connect   0.31 s  detail`, with the remedy below."""
-        status = plain(step.get("status"))
-        lead = f"{plain(step.get('step')).ljust(14)}{float(step.get('seconds') or 0.0):6.2f} s  "
-        first, *others = labelled(status.ljust(9) + lead, str(step.get("detail") or ""), column=0)
-        yield first.replace(status, self._palette.paint(status, _COLOURS.get(status, "")), 1)
-        yield from others
-        if step.get("remedy"):
-            yield from labelled(" " * 9, f"→ {step['remedy']}", column=9)
+        yield from step_lines(step, self._palette, column=14)
 
     def ending(self, bind: Bind, *, patience: float) -> Iterator[str]:
         """How it ended, in one line or two."""

@@ -14,6 +14,7 @@ from daemon.config.problems import BadValue, shown
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _DIGITS = re.compile(r"[0-9]{1,5}")
+_WILDCARD = re.compile(r"[a-z0-9_.:*?-]+")
 
 
 def ascii_domain(text: str) -> str:
@@ -134,14 +135,31 @@ def host_of(url: str) -> str:
 
 
 def proxy_exception(text: str) -> str:
-    """One entry of no_proxy, as written: `*`, a host, `.suffix`, `*.suffix` or network, each with or without a port."""
-    if text == "*":
+    """One entry of no_proxy: `<local>`, `*`, a name with wildcards, a host, `.suffix`, an address or a network.
+
+    Each may end in `:port`, an IPv6 address then in brackets. As written, except for an internationalised name, which
+    is compared in ASCII.
+    """
+    if text == "<local>":
         return text
-    if "/" in text:
+    name, colon, number = text.rpartition(":")
+    if not colon or not number.isdigit() or (":" in name and not name.endswith("]")):
+        return _exception(text)
+    return f"{_exception(name)}:{port(number)}"
+
+
+def _exception(text: str) -> str:
+    """The same without a port."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    if "/" in bare:
         try:
-            ipaddress.ip_network(text, strict=False)
+            ipaddress.ip_network(bare, strict=False)
         except ValueError:
             raise BadValue(f"{shown(text)} is not a network", "a network is written 10.0.0.0/8") from None
         return text
-    host_and_port(text.removeprefix("*.").removeprefix("."))
-    return text
+    if "*" in bare or "?" in bare:
+        if not _WILDCARD.fullmatch(bare.lower()):
+            raise BadValue(f"{shown(text)} is not a name with wildcards", "one is written *.example.com or srv?.local")
+        return text
+    name = host(bare.removeprefix(".").removesuffix("."))
+    return text if text.isascii() else f"{'.' * bare.startswith('.')}{name}"

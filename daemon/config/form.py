@@ -102,7 +102,7 @@ def _take(form: Form, key: Key, text: str, *, continued: Mapping[Key, list[int]]
     if option is None:
         _unknown(form, key, sections)
         return
-    if not text:
+    if not text and option.kind != "socket":
         _empty(form, option)
         return
     form.given.add(key)

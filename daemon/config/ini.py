@@ -42,7 +42,14 @@ def read_config(path: Path) -> Reading:
 def default_daemon(path: Path) -> DaemonSettings:
     """The [daemon] settings of a configuration that says nothing about them: what `path` alone decides."""
     folder = path.absolute() if is_folder(path) else path.absolute().parent
-    return DaemonSettings(database=folder / DaemonSettings().database)
+    database = folder / DaemonSettings().database
+    return DaemonSettings(database=database, socket=_socket_beside(database))
+
+
+def _socket_beside(database: Path) -> Path | None:
+    """The socket where none is configured; none where its name would be too long for one."""
+    path = database.with_suffix(".sock")
+    return path if values.fits_a_socket(path) else None
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -141,6 +148,8 @@ def _daemon(form: Form) -> DaemonSettings:
     if listen:
         given["host"], given["port"] = listen
     daemon = replace(default_daemon(form.path), **given)
+    if "socket" not in given:
+        daemon = replace(daemon, socket=_socket_beside(daemon.database))
     if form.legible:
         rules.check_daemon(form, daemon)
     return daemon

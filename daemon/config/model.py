@@ -35,7 +35,11 @@ class SecretSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaemonSettings:
-    """[daemon]: the process itself. `pace` is automatic binds and verifications per second, over all sites."""
+    """[daemon]: the process itself. `pace` is automatic binds and verifications per second, over all sites.
+
+    `socket` None means that there is none: the default was already worked out. `rate_limit` None means the
+    default of its kind of caller, and 0 no limit.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8787
@@ -45,6 +49,17 @@ class DaemonSettings:
     api_token: SecretSource | None = None
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     require_token: bool = False
+    socket: Path | None = None
+    socket_mode: int = 0o660
+    socket_group: str = ""
+    socket_admin_group: str = ""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    rate_limit: int | None = None
+    rate_burst: int | None = None
+    metrics_listen: tuple[str, int] | None = None
+    metrics_web_config: Path | None = None
     pace: int = 20
     vault_key: SecretSource | None = None
 
@@ -102,9 +117,10 @@ class BindingSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSettings:
-    """[connection]: the way out (the Connection tab)."""
+    """[connection]: the way out (the Connection tab). `from_environment` counts only without `use_proxy`."""
 
     use_proxy: bool = False
+    from_environment: bool = False
     proxy_host: str = ""
     proxy_port: int = 0
     proxy_requires_authentication: bool = False

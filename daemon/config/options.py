@@ -12,7 +12,7 @@ from states import Impact
 
 Kind = Literal[
     "text", "choice", "flag", "integer", "duration", "port", "listen", "host", "address", "url", "path",
-    "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions",
+    "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions", "socket", "mode",
 ]  # fmt: skip
 
 
@@ -150,14 +150,22 @@ _BINDING = _rows(
 _CONNECTION = _rows(
     "connection",
     ("use_proxy", "flag", _REBIND, "Reach Mimecast through the proxy below.", {"default": "no"}),
+    ("from_environment", "flag", _REBIND, ("With use_proxy = no: take the proxy from HTTPS_PROXY and exceptions from "
+     "NO_PROXY (or in lower case, which goes first) of the daemon's process. Otherwise these variables are ignored."),
+     {"default": "no"}),
     ("proxy_host", "host", _REBIND, "Host of the proxy, without http:// and without a port.", {}),
     ("proxy_port", "port", _REBIND, "Port of the proxy, 1 to 65535.", {}),
-    ("proxy_requires_authentication", "flag", _REBIND, "The proxy wants a sign-in (Basic).", {"default": "no"}),
-    ("proxy_username", "text", _REBIND, "User for the proxy, in the format that it expects.", {}),
+    ("proxy_requires_authentication", "flag", _REBIND, ("The proxy wants a sign-in (Basic; NTLM and Negotiate are "
+     "not spoken)."), {"default": "no"}),
+    ("proxy_username", "text", _REBIND, ("User for the proxy, in the format that it expects, for example "
+     "DOMAIN\\user or user@domain. Sent as UTF-8; a colon cannot stand in it."), {}),
     ("proxy_password", "secret", _REBIND, "Password for the proxy.", {}),
-    ("no_proxy", "proxy_exceptions", _REBIND, ("Reached directly: hosts, .suffixes, *.suffixes, addresses, networks "
-     "(10.0.0.0/8), each with or without :port; * for all."), {}),
-    ("ca_file", "path", _REBIND, "PEM file of CAs to trust instead of the system's, for a proxy that opens TLS.", {}),
+    ("no_proxy", "proxy_exceptions", _REBIND, ("Reached directly, by commas: example.com (and everything below it), "
+     ".example.com or *.example.com (only what is below), srv*.local, addresses, networks (10.0.0.0/8, fd00::/8), each "
+     "with or without :port ([::1]:443); <local> for names without a dot, * for all. No name is resolved for this."),
+     {}),
+    ("ca_file", "path", _REBIND, ("PEM file of CAs to trust in addition to the system's, for a firewall or proxy that "
+     "opens TLS."), {}),
 )
 
 _DAEMON = _rows(
@@ -174,6 +182,28 @@ _DAEMON = _rows(
     ("allowed_hosts", "host_headers", _APPLY, "Host headers that the HTTP API answers to.",
      {"default": "localhost, 127.0.0.1, [::1]"}),
     ("require_token", "flag", _APPLY, "Ask for the token on this machine too.", {"default": "no"}),
+    ("socket", "socket", _RESTART, ("Unix socket of the HTTP API, the command line's way in: who calls is known from "
+     "the system. An empty value: none. Not set: beside the database, as sitebind.sock beside sitebind.db."), {}),
+    ("socket_mode", "mode", _RESTART, "Mode of the socket; whoever may write to it may call.",
+     {"default": "0660", "unit": "octal"}),
+    ("socket_group", "text", _RESTART, ("Group of the socket: its members may read and operate. Not set: the daemon's "
+     "own."), {}),
+    ("socket_admin_group", "text", _RESTART, ("Members of this group administer over the socket, as root and the "
+     "daemon's own user always do."), {}),
+    ("tls_certificate", "path", _RESTART, ("PEM file of the listener's certificate with its chain; needs tls_key. "
+     "Read again when it changes. Not set: no TLS."), {}),
+    ("tls_key", "path", _RESTART, "PEM file of that certificate's key, without a passphrase.", {}),
+    ("tls_client_ca", "path", _RESTART, ("PEM file of CAs: callers must show a certificate from one of them, beside "
+     "their token."), {}),
+    ("rate_limit", "integer", _APPLY, ("Requests from one caller (token, user of the socket, else address); more are "
+     "answered 429. 0: no limit. Not set: 100 for callers from the network, no limit on this machine."),
+     {"unit": "per second", "highest": 1000000}),
+    ("rate_burst", "integer", _APPLY, "So many requests may come at once. Not set: twice rate_limit.",
+     {"unit": "requests", "lowest": 1, "highest": 1000000}),
+    ("metrics_listen", "listen", _RESTART, "A second listener with nothing but /metrics and health. Not set: none.",
+     {"unit": "host:port"}),
+    ("metrics_web_config", "path", _RESTART, ("web-config.yml of that listener in the format of Prometheus' exporters: "
+     "TLS and basic_auth_users. Read again when it changes."), {}),
     ("pace", "integer", _APPLY, "Automatic binds and verifications, over all sites.",
      {"default": "20", "unit": "per second", "lowest": 1, "highest": 10000}),
     ("vault_key", "secret", _RESTART, ("Key that seals the stored keys. Not set: a key file is made beside the "

@@ -9,6 +9,12 @@ from daemon.config.options import ACTIVE_DIRECTORY, BY_KEY, MICROSOFT_365
 from daemon.config.problems import Key
 
 _NOT_SET = "is not set"
+_DAEMON_NEEDS = (
+    ("tls_certificate", "tls_key"),
+    ("tls_key", "tls_certificate"),
+    ("tls_client_ca", "tls_certificate"),
+    ("metrics_web_config", "metrics_listen"),
+)
 
 
 def check_site(form: Form, site: SiteSettings) -> None:
@@ -33,6 +39,17 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
         )
     if daemon.require_token and not token:
         _missing(form, ("daemon", "api_token"), because=("daemon", "require_token"))
+    if daemon.socket is None and not form.meant(("daemon", "socket")):
+        form.findings.warning(
+            ("daemon", "socket"), "is not set, and its path beside the database is too long for one: there is none",
+            hint="name a shorter path, or leave it empty to say that none is wanted", near=[("daemon", "database")],
+        )  # fmt: skip
+    for name, needed in _DAEMON_NEEDS:
+        if ("daemon", name) in form.given:
+            _missing(form, ("daemon", needed), because=("daemon", name))
+    if daemon.metrics_listen == (daemon.host, daemon.port):
+        _clash(form, ("daemon", "metrics_listen"), "is the address of listen too", near=("daemon", "listen"),
+               hint="give it another port, or remove it: listen serves /metrics as well")  # fmt: skip
 
 
 def _proxy(form: Form, site: SiteSettings) -> None:
@@ -40,9 +57,27 @@ def _proxy(form: Form, site: SiteSettings) -> None:
     if connection.use_proxy:
         for name in ("proxy_host", "proxy_port"):
             _missing(form, ("connection", name), because=("connection", "use_proxy"))
-    if connection.use_proxy and connection.proxy_requires_authentication:
-        for name in ("proxy_username", "proxy_password"):
-            _missing(form, ("connection", name), because=("connection", "proxy_requires_authentication"))
+    if connection.use_proxy and connection.from_environment:
+        text = "is not used, because use_proxy = yes"
+        form.findings.warning(("connection", "from_environment"), text, hint="remove it, or set use_proxy = no")
+    if connection.use_proxy:
+        _proxy_sign_in(form, site)
+
+
+def _proxy_sign_in(form: Form, site: SiteSettings) -> None:
+    signs_in = ("connection", "proxy_requires_authentication")
+    fields = [("connection", name) for name in ("proxy_username", "proxy_password")]
+    if site.connection.proxy_requires_authentication:
+        for key in fields:
+            _missing(form, key, because=signs_in)
+        if ":" in site.connection.proxy_username:
+            hint = "the proxy would take what follows for the password; write DOMAIN\\user or user@domain"
+            form.findings.error(fields[0], "holds a colon, which a Basic sign-in cannot carry", hint=hint)
+    elif not form.spoiled(signs_in):
+        for key in fields:
+            if key in form.given:
+                text = "is not used, because proxy_requires_authentication = no"
+                form.findings.warning(key, text, hint="set proxy_requires_authentication = yes, or remove it")
 
 
 def _sign_in(form: Form, site: SiteSettings) -> None:
@@ -131,7 +166,7 @@ def _missing(form: Form, key: Key, *, because: Key, value: str = "yes") -> None:
     """An option that another one demands."""
     if form.meant(key):
         return
-    shown = because[1] if BY_KEY[because].kind in {"text", "secret"} else f"{because[1]} = {value}"
+    shown = because[1] if BY_KEY[because].kind in {"text", "secret", "path"} else f"{because[1]} = {value}"
     form.findings.error(key, f"{_NOT_SET}, and {shown} needs it", near=[because])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ _FLAGS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false"
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"([0-9]{1,9})\s*([smh])")
 _INTEGER = re.compile(r"[0-9]{1,9}")
+_MODE = re.compile(r"0?[67][0-7][0-7]")
 _SITE_ID = re.compile(r"[a-z0-9-]{1,63}")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WINDOWS_SPELLINGS = {
@@ -33,6 +35,8 @@ def parse(option: Option, text: str, *, folder: Path) -> object:
         raise BadValue("holds a control character or an invisible blank", "type the value anew")
     if option.kind == "path":
         return folder / text
+    if option.kind == "socket":
+        return socket_path(text, folder)
     if option.kind == "secret":
         return secret_source(text, folder)
     return _PARSERS[option.kind](option, text)
@@ -43,6 +47,22 @@ def site_id(text: str) -> str:
     if not _SITE_ID.fullmatch(text):
         raise BadValue(f"{shown(text)} is not a site id", "1 to 63 of a-z, 0-9 and -")
     return text
+
+
+def socket_path(text: str, folder: Path) -> Path | None:
+    """Where the Unix socket is to be; None for an empty text. The system takes names up to 107 bytes."""
+    if not text:
+        return None
+    path = folder / text
+    if not fits_a_socket(path):
+        length = len(os.fsencode(path))
+        raise BadValue(f"the socket's whole path is {length} bytes long, and Linux takes 107", "choose a shorter one")
+    return path
+
+
+def fits_a_socket(path: Path) -> bool:
+    """Whether a Unix socket can have this name: 108 bytes with the NUL at its end."""
+    return len(os.fsencode(path)) < 108
 
 
 def secret_source(text: str, folder: Path) -> SecretSource:
@@ -112,6 +132,12 @@ def _integer(option: Option, text: str) -> int:
     return int(text)
 
 
+def _mode(_: Option, text: str) -> int:
+    if not _MODE.fullmatch(text):
+        raise BadValue(f"{shown(text)} is not a mode", "three octal digits, the owner may read and write: 0660 or 0600")
+    return int(text, base=8) & 0o666
+
+
 def _duration(option: Option, text: str) -> int:
     match = _DURATION.fullmatch(text.lower())
     if not match:
@@ -171,6 +197,7 @@ _PARSERS: dict[Kind, Callable[[Option, str], object]] = {
     "address": lambda _, text: addresses.mail_address(text),
     "url": lambda _, text: addresses.service_url(text),
     "site_id": lambda _, text: site_id(text),
+    "mode": _mode,
     "host_headers": _each(_host_header),
     "domains": _each(addresses.mail_domain),
     "suffixes": _each(addresses.trusted_suffix),

@@ -6,14 +6,14 @@ before they are proven: a crash after that leaves an orphan which the next start
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from dataclasses import dataclass
 
 from daemon.config.model import SiteSettings
+from daemon.engine.issuing import Issuing, SignIn
 from daemon.engine.operations import OneTimeSignIn
-from daemon.engine.progress import STEPS, Progress
+from daemon.engine.progress import Progress
 from daemon.engine.signin import Resolve, credentials_for, route_for
+from daemon.engine.unstored import Unstored
 from daemon.ports import (
     Authorization,
     Clock,
@@ -28,10 +28,6 @@ from daemon.ports import (
     VaultLocked,
 )
 from states import BindStep, Fault, HeldBinding, Snapshot
-
-__all__ = ["STEPS", "Attempt", "Bound", "NotBound", "Procedure", "Progress", "undo"]
-
-_log = logging.getLogger("sitebind.bind")
 
 ONE_TIME_GONE = (
     "the one-time sign-in of this attempt is gone: it is kept for 15 minutes at most, and not over a restart; "
@@ -76,6 +72,7 @@ class Procedure:
         self._vault = vault
         self._resolve = resolve
         self._clock = clock
+        self.unstored = Unstored()
 
     async def run(self, attempt: Attempt, progress: Progress) -> Bound | NotBound:
         """Bind once. Cancelling it leaves keys that it obtained in the vault under the attempt's id."""
@@ -83,7 +80,8 @@ class Procedure:
             cloud, credentials = await self._prepare(attempt, progress)
             place = await self._discover(cloud, credentials, progress)
             refresh = await self._refreshable(attempt, credentials, place)
-            keys = await self._authenticate(attempt, progress, (cloud, place, credentials), refresh)
+            sign_in = SignIn(cloud=cloud, place=place, credentials=credentials, refresh=refresh)
+            keys = await self._authenticate(attempt, progress, sign_in)
             authorization = await self._authorize(cloud, keys, progress)
             return await self._register(attempt, progress, keys, authorization)
         except ProviderFault as fault:
@@ -97,7 +95,7 @@ class Procedure:
                 raise ProviderFault(Fault.CREDENTIALS_MISSING, ONE_TIME_GONE)
             route = await route_for(settings.connection, self._resolve)
             credentials = await credentials_for(settings, self._resolve, one_time=attempt.one_time)
-            line.detail = f"{settings.source.name}: sign-in as {_who(credentials)}, all secrets readable"
+            line.detail = f"{settings.source.name}: sign-in as {who(credentials)}, all secrets readable"
         cloud = self._clouds.cloud(
             credentials.method,
             route,
@@ -145,64 +143,19 @@ class Procedure:
             return True
         return held is not None and held.expires_at is not None and held.expires_at <= self._clock.now()
 
-    async def _authenticate(
-        self,
-        attempt: Attempt,
-        progress: Progress,
-        sign_in: tuple[Cloud, Place, Credentials],
-        refresh: Keys | None,
-    ) -> Keys:
-        async with progress.step("authenticate") as line:
-            keys = await self._obtain(attempt, progress, sign_in, refresh)
-            line.detail = f"signed in as {_who(sign_in[2])}; {_lifetime(keys)}"
-            if refresh is not None and refresh.identity == keys.identity:
-                line.detail += "; the expired binding was extended"
-        return keys
-
-    async def _obtain(
-        self,
-        attempt: Attempt,
-        progress: Progress,
-        sign_in: tuple[Cloud, Place, Credentials],
-        refresh: Keys | None,
-    ) -> Keys:
-        """Sign in and seal the keys in one go that a cancellation cannot tear apart.
-
-        Whoever cancels waits for the answer of the service: keys that it issued must be known, or
-        nobody could revoke them.
-        """
-        work = asyncio.create_task(
-            self._sign_in_and_seal(attempt, progress, sign_in, refresh), name=f"sign-in {attempt.bind_id}"
+    async def _authenticate(self, attempt: Attempt, progress: Progress, sign_in: SignIn) -> Keys:
+        issuing = Issuing(
+            vault=self._vault,
+            unstored=self.unstored,
+            bind_id=attempt.bind_id,
+            site=attempt.settings.id,
+            sealed=progress.seal,
         )
-        cancelled = False
-        while not work.done():
-            try:
-                await asyncio.wait({work})
-            except asyncio.CancelledError:  # once by a change, and perhaps again by a stop
-                cancelled = True
-        if not cancelled:
-            return work.result()
-        if not work.cancelled() and (error := work.exception()) is not None:
-            _log.info("bind %s was cancelled during the sign-in: %s", attempt.bind_id, error)
-        raise asyncio.CancelledError
-
-    async def _sign_in_and_seal(
-        self,
-        attempt: Attempt,
-        progress: Progress,
-        sign_in: tuple[Cloud, Place, Credentials],
-        refresh: Keys | None,
-    ) -> Keys:
-        cloud, place, credentials = sign_in
-        keys = await cloud.authenticate(place, credentials, refresh=refresh)
-        try:
-            await self._vault.put(attempt.bind_id, site=attempt.settings.id, keys=keys)
-        except (VaultLocked, JournalUnavailable) as error:
-            extended = refresh is not None and refresh.identity == keys.identity
-            undone = "extended keys stay as they were" if extended else await undo(cloud, keys)
-            detail = f"the keys could not be stored ({undone}): {error}"
-            raise ProviderFault(Fault.KEYS_NOT_STORED, detail) from None
-        progress.sealed = True
+        async with progress.step("authenticate") as line:
+            keys = await issuing.keys(sign_in)
+            line.detail = f"signed in as {who(sign_in.credentials)}; {lifetime(keys)}"
+            if sign_in.refresh is not None and sign_in.refresh.identity == keys.identity:
+                line.detail += "; the expired binding was extended"
         return keys
 
     async def _authorize(self, cloud: Cloud, keys: Keys, progress: Progress) -> Authorization:
@@ -237,22 +190,15 @@ class Procedure:
         return Bound(binding=binding, warnings=found.warnings)
 
 
-async def undo(cloud: Cloud, keys: Keys) -> str:
-    """End keys that could not be stored; what became of them, for the report."""
-    try:
-        await cloud.revoke(keys)
-    except ProviderFault as fault:
-        return f"and could not be revoked: {fault.detail}; end them in the Mimecast console"
-    return "they were revoked"
-
-
-def _who(credentials: Credentials) -> str:
+def who(credentials: Credentials) -> str:
+    """Say who signs in."""
     if credentials.method == "application":
         return f"application {credentials.client_id}"
     return f"{credentials.email} ({credentials.method})"
 
 
-def _lifetime(keys: Keys) -> str:
+def lifetime(keys: Keys) -> str:
+    """Say how long keys hold."""
     if keys.expires_at is None:
         return "the keys do not expire by themselves"
     return f"the keys expire at {keys.expires_at:%Y-%m-%d %H:%M} UTC"

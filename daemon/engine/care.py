@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from daemon.config.model import SiteSettings
-from daemon.engine.binding import undo
+from daemon.engine.issuing import undo
 from daemon.engine.signin import Resolve, credentials_for, route_for
 from daemon.engine.tasks import Tasks
+from daemon.engine.unstored import Unstored
 from daemon.ports import (
     Clock,
     Cloud,
@@ -61,6 +64,22 @@ _REFUSALS = frozenset(
 _WIPE_AGAIN = 30.0
 _DEFECT = "a defect in sitebind; the log holds the traceback"
 
+LEFT_BY_LOCAL_ONLY = "the keys are still valid at the service; end them in the Mimecast console"
+LEFT_BY_APPLICATION = (
+    "the application's client id and secret are still valid at the service; delete the application, or renew its "
+    "secret, in the Mimecast console"
+)
+"""API 2.0 has no call that ends client credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unwiped:
+    """Keys that could not be removed from the disk yet: why, and since when."""
+
+    bind_id: str
+    text: str
+    since: datetime
+
 
 class Caretaker:
     """One for all sites."""
@@ -71,6 +90,7 @@ class Caretaker:
         inbox: Inbox,
         clouds: Clouds,
         vault: Vault,
+        unstored: Unstored,
         resolve: Resolve,
         clock: Clock,
         tasks: Tasks,
@@ -80,12 +100,14 @@ class Caretaker:
         self._inbox = inbox
         self._clouds = clouds
         self._vault = vault
+        self._unstored = unstored
         self._resolve = resolve
         self._clock = clock
         self._tasks = tasks
         self._settings_of = settings_of
         self._snapshot_of = snapshot_of
         self._last: dict[str, asyncio.Task[None]] = {}
+        self.unwiped: dict[str, Unwiped] = {}
 
     def verify(self, site: str, bind_id: str) -> None:
         """Ask the service about the held keys."""
@@ -102,7 +124,7 @@ class Caretaker:
 
     def wipe(self, site: str, bind_id: str) -> None:
         """Remove keys from the vault. Nobody waits for it: nothing else of the site uses these keys."""
-        self._tasks.start(self._wipe(bind_id), name=f"wipe {bind_id}")
+        self._tasks.start(self._wipe(site, bind_id), name=f"wipe {bind_id}")
 
     def unbind(self, site: str, bind_id: str, *, local_only: bool) -> None:
         """End the held keys at the service, or only here."""
@@ -179,8 +201,10 @@ class Caretaker:
 
     async def _end(self, site: str, bind_id: str) -> None:
         """Revoke at the service, unless the same keys are in use under another bind id."""
-        keys = await self._stored(bind_id)
+        await self._store_late(site, bind_id)
+        keys = self._unstored.get(bind_id) or await self._stored(bind_id)
         if keys is None:
+            _log.info("no keys of bind %s are stored: nothing is left to revoke", bind_id, extra={"site": site})
             return
         held = self._snapshot_of(site).binding
         if held is not None and held.bind_id != bind_id:
@@ -189,33 +213,55 @@ class Caretaker:
                 return
         await (await self._cloud(site, keys)).revoke(keys)
 
-    async def _wipe(self, bind_id: str) -> None:
+    async def _store_late(self, site: str, bind_id: str) -> None:
+        """Keys that only memory holds would be lost with the process, and nobody could revoke them."""
+        keys = self._unstored.get(bind_id)
+        if keys is None:
+            return
+        try:
+            await self._vault.put(bind_id, site=site, keys=keys)
+        except (VaultLocked, JournalUnavailable) as error:
+            _log.warning("the keys of bind %s are in memory only: %s", bind_id, error, extra={"site": site})
+        else:
+            self._unstored.drop(bind_id)
+
+    async def _wipe(self, site: str, bind_id: str) -> None:
+        """Return when nothing of the keys is left in any file, however often that must be tried."""
+        self._unstored.drop(bind_id)
         told = ""
         while True:
             try:
                 await self._vault.wipe(bind_id)
             except JournalUnavailable as error:
                 if str(error) != told:
-                    _log.warning("the keys of bind %s could not be wiped and are tried again: %s", bind_id, error)
+                    _log.warning("the keys of bind %s are not wiped yet: %s", bind_id, error, extra={"site": site})
                 told = str(error)
+                since = self.unwiped[site].since if site in self.unwiped else self._clock.now()
+                self.unwiped[site] = Unwiped(bind_id, str(error), since)
                 await self._clock.sleep(_WIPE_AGAIN)
             else:
+                self.unwiped.pop(site, None)
                 return
 
     async def _unbind(self, site: str, bind_id: str, *, local_only: bool) -> None:
-        if local_only:
-            left = "the keys are still valid at the service; end them in the Mimecast console"
-            self._inbox.post(site, UnbindFinished(bind_id=bind_id, left_behind=left))
-            return
+        """Revoke, wipe, and only then say so: who reads that it is finished finds no key in any file.
+
+        Until then the snapshot says that an unbind is under way, and a restart begins it again: keys that are
+        gone from the service or from the vault already are no hindrance.
+        """
         try:
-            keys = await self._stored(bind_id)
-            if keys is not None:
-                await (await self._cloud(site, keys)).revoke(keys)
+            left = LEFT_BY_LOCAL_ONLY if local_only else await self._end_held(site, bind_id)
         except ProviderFault as fault:
-            event: Event = UnbindFailed(bind_id=bind_id, fault=fault.fault, detail=fault.detail)
-        else:
-            event = UnbindFinished(bind_id=bind_id)
-        self._inbox.post(site, event)
+            self._inbox.post(site, UnbindFailed(bind_id=bind_id, fault=fault.fault, detail=fault.detail))
+            return
+        await self._wipe(site, bind_id)
+        self._inbox.post(site, UnbindFinished(bind_id=bind_id, left_behind=left))
+
+    async def _end_held(self, site: str, bind_id: str) -> str:
+        """Revoke; what stays valid at the service all the same, in words."""
+        held = self._snapshot_of(site).binding
+        await self._end(site, bind_id)
+        return LEFT_BY_APPLICATION if held is not None and held.method == "application" else ""
 
     async def _stored(self, bind_id: str) -> Keys | None:
         try:

@@ -24,9 +24,10 @@ from daemon.engine.live import LiveBinds
 from daemon.engine.outage import RETRY_CEILING, RETRY_FIRST, Outage
 from daemon.engine.recording import entry_for
 from daemon.engine.tasks import Tasks
+from daemon.engine.thinning import Thinned
 from daemon.engine.waiting import pause
 from daemon.ports import Clock, Journal, JournalUnavailable, Observer
-from states import Effect, Event, Lifecycle, Snapshot, Step
+from states import Effect, Event, Lifecycle, Refused, Snapshot, Step
 
 _log = logging.getLogger("sitebind.driver")
 
@@ -68,6 +69,7 @@ class Driver:
         chance: Callable[[], float],
         tasks: Tasks,
         live: LiveBinds,
+        refusals: Thinned,
     ) -> None:
         self._lifecycle = Lifecycle()
         self._journal = journal
@@ -76,6 +78,7 @@ class Driver:
         self._chance = chance
         self._tasks = tasks
         self._live = live
+        self._refusals = refusals
         self._performer: Performer | None = None
         self._pauses: dict[str, asyncio.Event] = {}
         self._queues: dict[str, deque[_Waiting]] = {}
@@ -253,7 +256,11 @@ class Driver:
     async def _record(self, decision: _Decision) -> Step:
         """Make it durable, and only then adopt it, tell it, and act."""
         step, at = decision
-        await self._journal.append(entry_for(step, at=at, live=self._live))
+        entry = entry_for(step, at=at, live=self._live)
+        who = f"{entry.actor} {entry.site}"
+        if isinstance(step, Refused) and not self._refusals.admits(who, step.refusal.value, entry):
+            return step  # counted, and recorded with the others of this minute; nothing else came of it
+        await self._journal.append(entry)
         self.outage.over()
         if step.after is not step.before:
             self.snapshots[step.after.site] = step.after

@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from daemon.config import environment
 from daemon.config.impact import bind_inputs, has_sign_in, sign_in_inputs
 from daemon.config.model import DaemonSettings, SecretSource, SiteSettings
 from daemon.config.secrets import SecretUnreadable, secret_sources
@@ -39,6 +40,9 @@ class Fingerprints:
         """The terms of these settings with their digests, and marks of every secret and file."""
         inputs = {(s, o): value for s, o, value in (*bind_inputs(settings), *sign_in_inputs(settings))}
         texts = {key: await self._text(value) for key, value in inputs.items()}
+        if settings.connection.from_environment and not settings.connection.use_proxy:
+            # A restart with another HTTPS_PROXY is a changed connection like any other.
+            texts["connection", "from_environment"] = environment.all_of(os.environ)
         binding = settings.binding
         terms = Terms(
             fingerprint=self._digest(bind_inputs(settings), texts),

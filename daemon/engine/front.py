@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 import daemon
-from daemon.config.model import DaemonSettings
+from daemon.config.model import DaemonSettings, SecretSource
+from daemon.config.secrets import resolve
+from daemon.engine.care import Unwiped
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
 from daemon.engine.live import LiveBinds
@@ -24,11 +26,15 @@ from daemon.engine.operations import (
     UnknownBind,
     UnknownSite,
 )
+from daemon.engine.practice import Practice
+from daemon.engine.process_problems import ProcessProblems
 from daemon.engine.recording import report_of
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import ONE_TIME_SECONDS, OneTimeSignIns
-from daemon.ports import AuditRecord, BindReport, Clock, Journal, Secret
-from states import Problem, Refused, Snapshot, State, Step, is_ready, problems
+from daemon.engine.unbinding import Unbinds
+from daemon.engine.vault_keys import rekey
+from daemon.ports import AuditRecord, BindReport, Clock, Journal, Rekeyed, Secret, Vault
+from states import BindStep, Refused, Snapshot, State, Step, is_ready, problems
 from states.events import BindRequested
 
 
@@ -44,9 +50,11 @@ class FrontDoor:
         live: LiveBinds,
         one_time: OneTimeSignIns,
         scheduler: Scheduler,
+        practice: Practice,
         clock: Clock,
         token: Callable[[], Secret | None],
-        vault_problem: Callable[[], str | None],
+        vault: Vault,
+        unwiped: Mapping[str, Unwiped],
     ) -> None:
         self._driver = driver
         self._configuration = configuration
@@ -54,11 +62,15 @@ class FrontDoor:
         self._live = live
         self._one_time = one_time
         self._scheduler = scheduler
+        self._practice = practice
         self._clock = clock
         self._token = token
-        self._vault_problem = vault_problem
+        self._vault = vault
+        self._own_problems = ProcessProblems(
+            driver=driver, configuration=configuration, vault=vault, unwiped=unwiped, clock=clock
+        )
+        self._unbinds = Unbinds(driver, clock)
         self._host = socket.gethostname()
-        self._began = clock.now()
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -102,46 +114,10 @@ class FrontDoor:
             version=daemon.__version__,
             binding=binding,
             retry_at=now.retry.due_at if now.retry else None,
-            problems=(*self._own_problems(), *problems(now, at=at)),
+            problems=(*self._own_problems.of(now.site), *problems(now, at=at)),
             ready=is_ready(now, at=at),
+            unbinding=bool(now.unbinding),
         )
-
-    def _own_problems(self) -> tuple[Problem, ...]:
-        """What only the process knows, and what touches every site."""
-        found: list[Problem] = []
-        if self._driver.journal_trouble is not None:
-            text, since = self._driver.journal_trouble
-            found.append(
-                Problem(
-                    code="journal-not-writable",
-                    severity="error",
-                    text=text,
-                    remedy="Make room or make the database writable; waiting records are written then by themselves.",
-                    since=since,
-                )
-            )
-        if self._configuration.daemon_findings:
-            found.append(
-                Problem(
-                    code="configuration-rejected",
-                    severity="warning",
-                    text=" | ".join(self._configuration.daemon_findings),
-                    remedy="Mend [daemon]; it is read again when it is saved. The last good settings stay in force.",
-                    since=self._configuration.daemon_findings_since,
-                )
-            )
-        locked = self._vault_problem()
-        if locked is not None:
-            found.append(
-                Problem(
-                    code="vault-locked",
-                    severity="error",
-                    text=locked,
-                    remedy="Put the vault's key back where the text says and restart; without it unbind and bind anew.",
-                    since=self._began,
-                )
-            )
-        return tuple(found)
 
     async def rebind(
         self, site: str, *, caller: Caller, reason: str, one_time: OneTimeSignIn | None = None
@@ -149,6 +125,8 @@ class FrontDoor:
         """Ask for a bind; a plain request joins an open one."""
         self._known(site)
         await self._configuration.first_read()  # a bind at the start must not miss the settings of its site
+        if one_time is not None:
+            self._demand_a_password_sign_in(site)
         event = BindRequested(
             actor=caller.actor,
             request_id=caller.request_id,
@@ -163,6 +141,15 @@ class FrontDoor:
             raise RequestRefused("not-configured", step.after.reason)
         return report_of(site, opened)
 
+    def _demand_a_password_sign_in(self, site: str) -> None:
+        settings = self._configuration.sites.get(site)
+        if settings is not None and settings.binding.authentication_type == "application":
+            raise RequestRefused(
+                "signs-in-as-application",
+                f"site {site} signs in as an application with its client id and secret; an e-mail address and a "
+                "password are of no use to it. Ask for a bind without them",
+            )
+
     async def _ask_with(self, one_time: OneTimeSignIn, site: str, event: BindRequested) -> Step:
         """One at a time, so that two requests never mix up whose credentials are offered."""
         async with self._one_at_a_time:
@@ -176,6 +163,20 @@ class FrontDoor:
         now = step.before
         bind_id = now.open.bind_id if now.open else None
         return RequestRefused(step.refusal.value, step.reason, findings=now.findings, bind_id=bind_id)
+
+    async def unbind(self, site: str, *, caller: Caller, reason: str, local_only: bool = False) -> SiteView:
+        """End the association; answers when the intent is recorded."""
+        self._known(site)
+        step = await self._unbinds.ask(site, caller=caller, reason=reason, local_only=local_only)
+        if isinstance(step, Refused):
+            raise self._refusal(step)
+        return self._view(step.after)
+
+    async def wait_for_unbind(self, site: str, *, seconds: float) -> SiteView:
+        """The site when no unbind is under way, or as it stands after `seconds`."""
+        self._known(site)
+        await self._unbinds.wait(site, seconds=seconds)
+        return self.site(site)
 
     async def wait_for_bind(self, site: str, bind_id: str, *, seconds: float) -> BindReport:
         """The report when the bind has ended, or as it stands after `seconds`."""
@@ -211,9 +212,18 @@ class FrontDoor:
             return report
         return replace(report, steps=self._live.steps(report.id))
 
+    async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
+        """Examine every layer between this server and a working binding."""
+        self._known(site)
+        return await self._practice.examine(site, caller=caller, sign_in=sign_in)
+
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         """Read the configuration again now."""
         return await self._configuration.reload(caller)
+
+    async def rekey_vault(self, *, caller: Caller, source: SecretSource | None = None) -> Rekeyed:
+        """Seal every record of the vault with another key."""
+        return await rekey(self._vault, caller=caller, source=source, resolve=resolve, clock=self._clock)
 
     async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
         """Audit records with `seq > after`."""
@@ -226,7 +236,7 @@ class FrontDoor:
         checks = [Check(name="event-loop", status="pass")]
         if self._driver.journal_trouble is not None:
             checks.append(Check(name="journal", status="warn", text=self._driver.journal_trouble[0]))
-        if (locked := self._vault_problem()) is not None:
+        if (locked := self._vault.problem()) is not None:
             checks.append(Check(name="vault", status="warn", text=locked))
         return Health(ok=True, checks=tuple(checks))
 

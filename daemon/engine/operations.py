@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
-from daemon.config.model import DaemonSettings
-from daemon.ports import AuditRecord, BindReport, Secret
-from states import HeldBinding, Problem, State
+from daemon.config.model import DaemonSettings, SecretSource
+from daemon.ports import AuditRecord, BindReport, Rekeyed, Secret
+from states import BindStep, HeldBinding, Problem, State
 
 Outcome = Literal["applied", "unchanged", "rejected"]
 ChangeResult = Literal["applied", "rebind", "needs_restart"]
@@ -70,6 +70,7 @@ class SiteView:
     retry_at: datetime | None
     problems: tuple[Problem, ...]
     ready: bool
+    unbinding: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,16 @@ class Operations(Protocol):
         Raises `UnknownSite`, `RequestRefused`, `daemon.ports.JournalUnavailable`.
         """
 
+    async def unbind(self, site: str, *, caller: Caller, reason: str, local_only: bool = False) -> SiteView:
+        """End the association: revoke at the service, then wipe; with `local_only` only wipe.
+
+        Answers when the intent is recorded; the view's `unbinding` says whether it is still under way.
+        Raises `UnknownSite`, `RequestRefused` (nothing is held), `daemon.ports.JournalUnavailable`.
+        """
+
+    async def wait_for_unbind(self, site: str, *, seconds: float) -> SiteView:
+        """The site when no unbind is under way, or as it stands after `seconds`. Raises `UnknownSite`."""
+
     async def wait_for_bind(self, site: str, bind_id: str, *, seconds: float) -> BindReport:
         """The report when the bind has ended, or as it stands after `seconds`. Raises `UnknownBind`."""
 
@@ -151,8 +162,21 @@ class Operations(Protocol):
     async def bind(self, site: str, bind_id: str) -> BindReport:
         """One report. Raises `UnknownSite`, `UnknownBind`."""
 
+    async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
+        """Examine every layer between this server and a working binding, without touching the binding.
+
+        Held keys are proved by one cheap call; with `sign_in` a real login is made and ended again. The run is
+        recorded first. Raises `UnknownSite`; with `sign_in` also `daemon.ports.JournalUnavailable`.
+        """
+
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         """Read the configuration again now. Raises `daemon.ports.JournalUnavailable`."""
+
+    async def rekey_vault(self, *, caller: Caller, source: SecretSource | None = None) -> Rekeyed:
+        """Seal every record of the vault with the key at `source`, or with a new key file.
+
+        Raises `RequestRefused` (`vault-key-configured`, `vault-locked`), `daemon.ports.JournalUnavailable`.
+        """
 
     async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
         """Audit records with `seq > after`. Raises `UnknownSite` for a site that was never known."""

@@ -12,9 +12,10 @@ from datetime import datetime
 from functools import partial
 
 from daemon.config.model import SiteSettings
-from daemon.engine.binding import Attempt, Bound, NotBound, Procedure, Progress
+from daemon.engine.binding import Attempt, Bound, NotBound, Procedure
 from daemon.engine.care import Caretaker
 from daemon.engine.live import LiveBinds
+from daemon.engine.progress import Progress
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import OneTimeSignIns
 from daemon.engine.tasks import Tasks
@@ -100,9 +101,12 @@ class Performer:
                 self._scheduler.cancel((site, "verify"))
             case RefreshKeys(bind_id=bind_id):
                 self._caretaker.refresh(site, bind_id)
-            case RevokeKeys(bind_id=bind_id, due_at=due_at) | RevokeOrphan(bind_id=bind_id, due_at=due_at):
+            case (
+                RevokeKeys(bind_id=bind_id, due_at=due_at, in_slot=in_slot)
+                | RevokeOrphan(bind_id=bind_id, due_at=due_at, in_slot=in_slot)
+            ):
                 key = (site, f"revoke {bind_id}")
-                self._scheduler.at(due_at, key, lambda: self._caretaker.revoke(site, bind_id))
+                self._scheduler.at(due_at, key, lambda: self._caretaker.revoke(site, bind_id), paced=in_slot)
             case WipeKeys(bind_id=bind_id):
                 self._caretaker.wipe(site, bind_id)
             case Unbind(bind_id=bind_id, local_only=local_only):

@@ -5,11 +5,14 @@ Nothing here is kept longer than an attempt, except one-time credentials, which 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from daemon.config.environment import exceptions_named_in, proxy_named_in
 from daemon.config.model import ConnectionSettings, DaemonSettings, SecretSource, SiteSettings
+from daemon.config.problems import BadValue
 from daemon.config.secrets import SecretUnreadable
 from daemon.engine.operations import OneTimeSignIn
 from daemon.ports import Clock, Credentials, ProviderFault, Route, Secret
@@ -31,10 +34,11 @@ async def resolved(source: SecretSource | None, resolve: Resolve) -> Secret | No
 
 
 async def route_for(connection: ConnectionSettings, resolve: Resolve) -> Route:
-    """The way out that [connection] describes."""
+    """The way out that [connection] describes. Raises `ProviderFault` for a proxy that cannot be used as given."""
     ca_file = str(connection.ca_file) if connection.ca_file is not None else ""
     if not connection.use_proxy:
-        return Route(ca_file=ca_file)
+        named = _from_environment(connection, os.environ) if connection.from_environment else Route()
+        return replace(named, ca_file=ca_file)
     signs_in = connection.proxy_requires_authentication
     return Route(
         use_proxy=True,
@@ -47,8 +51,39 @@ async def route_for(connection: ConnectionSettings, resolve: Resolve) -> Route:
     )
 
 
+def _from_environment(connection: ConnectionSettings, environment: Mapping[str, str]) -> Route:
+    """The proxy that the process's environment names; the file's own exceptions hold beside those named there."""
+    try:
+        named = proxy_named_in(environment)
+    except BadValue as bad:
+        raise ProviderFault(Fault.PROXY_SETTING_UNUSABLE, f"{bad}; {bad.hint}") from None
+    if named is None:
+        return Route()
+    return Route(
+        use_proxy=True,
+        proxy_host=named.host,
+        proxy_port=named.port,
+        proxy_username=named.username,
+        proxy_password=named.password,
+        no_proxy=(*connection.no_proxy, *exceptions_named_in(environment)),
+        proxy_source=named.variable,
+    )
+
+
 async def credentials_for(settings: SiteSettings, resolve: Resolve, *, one_time: OneTimeSignIn | None) -> Credentials:
     """The sign-in of this attempt. Raises `ProviderFault` where it is missing or cannot be read."""
+    if one_time is not None and settings.binding.authentication_type != "application":
+        # The configured password is not read: it may be what the one-time sign-in stands in for.
+        without = replace(settings, binding=replace(settings.binding, password=None))
+        found = await configured_credentials(without, resolve)
+        return replace(found, email=one_time.email, password=one_time.password)
+    found = await configured_credentials(settings, resolve)
+    demand_password(found)
+    return found
+
+
+async def configured_credentials(settings: SiteSettings, resolve: Resolve) -> Credentials:
+    """The sign-in as it is configured, with or without a password. Raises `ProviderFault` if it cannot be read."""
     binding = settings.binding
     if binding.authentication_type == "application":
         return Credentials(
@@ -57,19 +92,22 @@ async def credentials_for(settings: SiteSettings, resolve: Resolve, *, one_time:
             client_id=binding.client_id,
             client_secret=await resolved(binding.client_secret, resolve),
         )
-    password = one_time.password if one_time else await resolved(binding.password, resolve)
-    if password is None:
+    return Credentials(
+        method=binding.authentication_type,
+        email=binding.email,
+        password=await resolved(binding.password, resolve),
+        application_id=binding.application_id,
+        application_key=await resolved(binding.application_key, resolve),
+    )
+
+
+def demand_password(credentials: Credentials) -> None:
+    """Raise `ProviderFault` for a user's sign-in without a password."""
+    if credentials.password is None and credentials.method != "application":
         raise ProviderFault(
             Fault.CREDENTIALS_MISSING,
             "no [binding] password is configured and no one-time sign-in was given",
         )
-    return Credentials(
-        method=binding.authentication_type,
-        email=one_time.email if one_time else binding.email,
-        password=password,
-        application_id=binding.application_id,
-        application_key=await resolved(binding.application_key, resolve),
-    )
 
 
 @dataclass(frozen=True, slots=True)

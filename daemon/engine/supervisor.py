@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
+from daemon.engine.access import Access
 from daemon.engine.configuration import Configuration
 from daemon.engine.differences import slot_order
 from daemon.engine.driver import Driver
@@ -38,6 +39,9 @@ _AT_ONCE = 256
 
 class Listener(Protocol):
     """The HTTP server, as far as the supervisor needs it."""
+
+    async def prepare(self) -> None:
+        """What takes time before listening; nothing answers yet."""
 
     async def start(self) -> None:
         """Listen. Raises OSError when the address cannot be had."""
@@ -75,6 +79,7 @@ class Supervisor:
         vault: Vault,
         clouds: Clouds,
         listener: Listener,
+        access: Access,
         watching: Watching,
         observer: Observer,
         clock: Clock,
@@ -90,6 +95,7 @@ class Supervisor:
         self._vault = vault
         self._clouds = clouds
         self._listener = listener
+        self._access = access
         self._watching = watching
         self._observer = observer
         self._clock = clock
@@ -105,6 +111,8 @@ class Supervisor:
         """Run until `stop` is set. Raises OSError when the listener cannot start."""
         self._services_failed = asyncio.get_running_loop().create_future()
         try:
+            # First of all: between a site's restart and its configuration nothing may take its time.
+            await self._listener.prepare()
             await self._restore()
             await self._listener.start()
             self._serve("configuration", self._configure())
@@ -142,6 +150,7 @@ class Supervisor:
 
     async def _restore(self) -> None:
         """Take the stored sites in, in the order of their slots, and let each know of the restart."""
+        await self._access.open()
         stored = sorted((await self._journal.snapshots()).values(), key=lambda now: slot_order(now.site))
         for snapshot in stored:
             self._driver.adopt(snapshot)
@@ -154,7 +163,7 @@ class Supervisor:
         for bind_id, site in (await self._vault.ids()).items():
             now = stored.get(site)
             if now is not None and not now.holds(bind_id) and bind_id not in now.revoke_pending:
-                self._driver.post(site, OrphanFound(bind_id=bind_id))
+                self._driver.post(site, OrphanFound(bind_id=bind_id, at_start=True))
 
     async def _note(self, event: str, detail: dict[str, object]) -> None:
         entry = JournalEntry(
@@ -235,11 +244,13 @@ class Supervisor:
         late += await self._acts.close(seconds=STOP_SECONDS)
         if late:
             _log.warning("these did not end in time and are left behind: %s. %s", ", ".join(late), _LEFT_BEHIND)
+        await self._access.close()
         await self._settle_records()
         await self._finish("the last record", self._note("daemon_stopped", {}))
         await self._finish("the connections to the service", self._clouds.close())
         if self._services_failed is not None and not self._services_failed.done():
             self._services_failed.cancel()
+        _log.info("stopped")
 
     async def _finish(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """A part that does not stop in order must not keep the others from it."""

@@ -38,9 +38,9 @@ def retry_after(status: int, headers: Mapping[str, str], *, now: datetime) -> fl
     asked = headers.get("Retry-After", "").strip()
     if asked:
         when = _date(asked)
-        seconds = _number(asked) if when is None else max(0.0, (when - now).total_seconds())
+        seconds = unsigned(asked) if when is None else max(0.0, (when - now).total_seconds())
     elif status == 429:
-        milliseconds = _number(headers.get("X-RateLimit-Reset", "").strip())
+        milliseconds = unsigned(headers.get("X-RateLimit-Reset", "").strip())
         seconds = None if milliseconds is None else milliseconds / 1000
     else:
         seconds = None
@@ -60,7 +60,8 @@ def _date(text: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-def _number(text: str) -> float | None:
+def unsigned(text: str) -> float | None:
+    """A number from a header; None for anything that is not finite and at least 0."""
     try:
         number = float(text)
     except ValueError:

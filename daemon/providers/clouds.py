@@ -16,6 +16,10 @@ def _guid() -> str:
     return str(uuid.uuid4())
 
 
+ENDPOINTS = ("discover", "login", "logout", "account", "profile", "token")
+"""Every call that the providers make, by the name that they count it under."""
+
+
 class MimecastClouds:
     """`cloud` and `domain` speak API 1.0, `application` speaks API 2.0. Closes `clients` with itself."""
 

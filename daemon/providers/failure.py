@@ -17,20 +17,27 @@ from daemon.providers.no_proxy import goes_direct
 from daemon.providers.quoting import quoted
 from states import Fault
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}")
+# In a list of challenges a scheme is a word that stands alone; a word before "=" is a parameter of one.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,30})(?=\s|$)(?!\s*=)")
+_QUOTED_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SQUID_ERROR = re.compile(r"ERR_[A-Z_]{1,40}")
 # A peer that closes during the handshake shows as one of these, after TCP was already there.
 _CUT = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+_TOO_OLD = frozenset({"TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL", "WRONG_SSL_VERSION"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A host that is called, and `proxy` as `host:port` when it is called through one."""
+    """A host that is called, and `proxy` as `host:port`, for people, when it is called through one.
+
+    `beyond_ascii`: the sign-in at the proxy holds characters of which nobody can know how the proxy reads them.
+    """
 
     host: str
     port: int
     proxy: str = ""
     signs_in: bool = False
+    beyond_ascii: bool = False
 
     def __str__(self) -> str:
         way = f" through the proxy {self.proxy}" if self.proxy else ""
@@ -47,7 +54,16 @@ def target_of(route: Route, host: str, port: int) -> Target:
     if not route.use_proxy or goes_direct(route.no_proxy, host, port):
         return Target(host=host, port=port)
     proxy = authority(route.proxy_host, route.proxy_port)
-    return Target(host=host, port=port, proxy=proxy, signs_in=bool(route.proxy_username))
+    if route.proxy_source:
+        proxy += f" (from {route.proxy_source})"
+    password = route.proxy_password.reveal() if route.proxy_password is not None else ""
+    return Target(
+        host=host,
+        port=port,
+        proxy=proxy,
+        signs_in=bool(route.proxy_username),
+        beyond_ascii=not (route.proxy_username + password).isascii(),
+    )
 
 
 def with_request_id(fault: ProviderFault, request_id: str) -> ProviderFault:
@@ -97,6 +113,8 @@ def tls_failed(target: Target, error: OSError) -> ProviderFault:
     """The handshake broke for another reason than the certificate."""
     if isinstance(error, _CUT) or error.errno in {errno.ECONNRESET, errno.EPIPE}:
         reason = "the other side closed the connection during the handshake"
+    elif isinstance(error, ssl.SSLError) and error.reason in _TOO_OLD:
+        reason = "the other side speaks only TLS versions older than 1.2"
     elif isinstance(error, ssl.SSLError) and error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST"}:
         reason = "the other side does not speak TLS"
     elif isinstance(error, ssl.SSLError):
@@ -114,6 +132,8 @@ def broke_in_handshake(error: OSError) -> bool:
 def certificate_untrusted(target: Target, *, reason: str, presented: str) -> ProviderFault:
     """The certificate does not prove the host. `presented` describes it; empty when it could not be read."""
     shown = presented or "the certificate itself could not be read"
+    if "expired" in reason or "not yet valid" in reason:
+        shown += "; if that should hold, this host's clock is wrong"
     return ProviderFault(Fault.CERTIFICATE_UNTRUSTED, f"{target}: {quoted(reason)}; {shown}")
 
 
@@ -132,11 +152,23 @@ def proxy_refused(target: Target, *, status: int, schemes: Sequence[str], squid_
     return ProviderFault(Fault.PROXY_REFUSED, f"{asked}: it does not allow this destination")
 
 
+def schemes_in(headers: Sequence[str]) -> list[str]:
+    """The schemes of Proxy-Authenticate headers in their order; one header may list several challenges."""
+    parts = (part.strip() for header in headers for part in _QUOTED_STRING.sub('""', header).split(","))
+    found = (match[1] for part in parts if (match := _SCHEME.match(part)))
+    return list({scheme.lower(): scheme for scheme in found}.values())
+
+
 def _sign_in_advice(target: Target, headers: Sequence[str]) -> str:
-    offered = list(dict.fromkeys(found[0] for header in headers if (found := _SCHEME.match(header.strip()))))
-    names = ", ".join(offered) or "no scheme"
+    offered = schemes_in(headers)
+    names = ", ".join(offered)
     if offered and "basic" not in {scheme.lower() for scheme in offered}:
-        return f"it offers {names}, but sitebind signs in with Basic only"
-    if target.signs_in:
-        return f"it did not accept the name and password (it offers {names})"
-    return f"it wants a name and a password (it offers {names}), and none is configured"
+        return (
+            f"it offers {names}, but sitebind signs in with Basic only: have the proxy offer Basic to this server or "
+            "let it through without a sign-in, or run a relay that speaks such schemes (cntlm, for example) on it"
+        )
+    offer = f"it offers {names}, sitebind speaks Basic" if names else "it names no scheme, sitebind speaks Basic"
+    if not target.signs_in:
+        return f"it wants a name and a password ({offer}), and none is configured"
+    spelling = "; characters beyond ASCII in them are sent as UTF-8" if target.beyond_ascii else ""
+    return f"it did not accept the name and password ({offer}{spelling})"

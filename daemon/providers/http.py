@@ -6,25 +6,27 @@ carry the proxy's password in their repr, so nothing of them, not even as a cont
 
 from __future__ import annotations
 
-import json as jsonlib
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
-from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
 
 from daemon import __version__
-from daemon.ports import Clock, ProviderFault, Route
+from daemon.ports import Clock, Layer, ProviderFault, Route
 from daemon.providers import failure
+from daemon.providers.allowance import Allowances
 from daemon.providers.answer import Answer, retry_after
+from daemon.providers.body import decoded, encoded
 from daemon.providers.failure import Target, target_of
 from daemon.providers.mishaps import classified, redirected, too_large
-from daemon.providers.reach import reach, untrusted
+from daemon.providers.proxy_refusals import ProxyRefusals
+from daemon.providers.reach import untrusted, vouched_for, walk
+from daemon.providers.trail import Trail
 from daemon.providers.trust import TrustStore
 from daemon.providers.tunnel import proxy_authorization
 from states import Fault
@@ -61,6 +63,8 @@ class HttpClients:
         self.clock = clock
         self.limits = limits
         self.trust = TrustStore(clock.monotonic)
+        self.allowances = Allowances(clock)
+        self.refusals = ProxyRefusals(clock.monotonic)
         self._kept: OrderedDict[Route, _Kept] = OrderedDict()
         self._closed = False
 
@@ -131,27 +135,55 @@ class HttpClient:
         request_id: str = "",
         json: object = None,
         form: Mapping[str, str] | None = None,
+        application: str = "",
     ) -> Answer:
         """Send one request over HTTPS and give whatever was answered, except redirects.
+
+        Calls of one `application` share its rate budget: they wait while the service says it is spent.
 
         `endpoint` is a metric's label: from a closed set. `request_id` is named in every fault. Raises
         `ProviderFault`; its traceback leads to no request, header or secret.
         """
-        clock = self._clients.clock
+        clock, allowances = self._clients.clock, self._clients.allowances
+        budget = (_origin(url), application, endpoint)
+        await allowances.wait(budget)
         started = clock.monotonic()
-        headers, body = _encoded(headers, json=json, form=form)
+        headers, body = encoded(headers, json=json, form=form)
         outcome = await self._outcome(_Request(method, url, headers, body, request_id))
         code = outcome.fault.code if isinstance(outcome, ProviderFault) else str(outcome.status)
         self._clients.observe(endpoint, code, clock.monotonic() - started)
         if isinstance(outcome, ProviderFault):
             raise failure.with_request_id(outcome, request_id)
+        allowances.note(budget, status=outcome.status, headers=outcome.headers)
         return outcome
 
     async def reach(self, url: str) -> str:
         """Prove name, TCP, proxy and TLS one by one, without a request; a sentence says what was reached."""
+        layers = await self._walked(url)
+        if layers and (fault := layers[-1].fault) is not None:
+            raise fault
+        return "; ".join(layer.detail for layer in layers)
+
+    async def examine(self, url: str) -> tuple[Layer, ...]:
+        """Walk the same way as `reach` and give every layer; the last holds the fault, if there is one."""
+        layers = await self._walked(url)
+        if not self._route.ca_file or layers[-1].fault is not None:
+            return layers
+        target, clients = self._target(_parsed(url)), self._clients
+        said = await vouched_for(target, self._route, store=clients.trust, seconds=clients.limits.connect)
+        return (*layers[:-1], replace(layers[-1], detail=f"{layers[-1].detail}; {said}"))
+
+    async def _walked(self, url: str) -> tuple[Layer, ...]:
+        clients, trail = self._clients, Trail(self._clients.clock.monotonic)
         target = self._target(_parsed(url))
-        context = await self._clients.trust.context(self._route.ca_file)
-        return await reach(target, self._route, context=context, seconds=self._clients.limits.connect)
+        try:
+            await walk(target, self._route, store=clients.trust, seconds=clients.limits.connect, trail=trail)
+        except ProviderFault as fault:
+            if not trail.layers or trail.layers[-1].fault is not fault:
+                raise
+        if target.proxy:
+            clients.refusals.note(self._route, _how_it_ended(trail))
+        return tuple(trail.layers)
 
     async def _outcome(self, request: _Request) -> Answer | ProviderFault:
         """Give the fault as a value, so that it is raised where no exception of aiohttp is its context."""
@@ -159,6 +191,8 @@ class HttpClient:
         try:
             url = _parsed(request.url)
             target = self._target(url)
+            if target.proxy:
+                self._clients.refusals.check(self._route, proxy=target.proxy)
             context = await self._clients.trust.context(self._route.ca_file)
             return await self._exchanged(request, url, target=target, context=context)
         except ProviderFault as fault:
@@ -167,7 +201,9 @@ class HttpClient:
             reason = getattr(error.certificate_error, "verify_message", "") or "certificate not accepted"
         except (aiohttp.ClientError, OSError, ValueError) as error:
             limits = self._clients.limits
-            return classified(error, target, connect=limits.connect, total=limits.total)
+            found = classified(error, target, connect=limits.connect, total=limits.total)
+            self._clients.refusals.note(self._route, found.fault)
+            return found
         return await untrusted(target, self._route, reason=reason, seconds=self._clients.limits.connect)
 
     async def _exchanged(self, request: _Request, url: URL, *, target: Target, context: ssl.SSLContext) -> Answer:
@@ -202,7 +238,7 @@ class HttpClient:
             status=response.status,
             headers=response.headers,
             body=bytes(body),
-            json=_decoded(body),
+            json=decoded(body),
             request_id=response.headers.get("x-request-id", "") or request.request_id,
             retry_after=wait,
         )
@@ -225,6 +261,15 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
+def _how_it_ended(trail: Trail) -> Fault | None:
+    ended = trail.layers[-1].fault
+    return ended.fault if ended is not None else None
+
+
+def _origin(url: str) -> str:
+    return "/".join(url.split("/", 3)[:3])
+
+
 def _new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # The threaded resolver asks the system, so /etc/hosts and nsswitch.conf hold here as elsewhere.
@@ -235,28 +280,9 @@ def _new_session() -> aiohttp.ClientSession:
     )
 
 
-def _encoded(
-    headers: Mapping[str, str], *, json: object, form: Mapping[str, str] | None
-) -> tuple[dict[str, str], bytes | None]:
-    if form is not None:
-        kind = {"Content-Type": "application/x-www-form-urlencoded"}
-        return {**headers, **kind}, urlencode(form).encode()
-    if json is not None:
-        return {**headers, "Content-Type": "application/json"}, jsonlib.dumps(json).encode()
-    return dict(headers), None
-
-
 def _proxy_options(route: Route) -> dict[str, Any]:
     authorization = proxy_authorization(route)
     return {
         "proxy": URL.build(scheme="http", host=route.proxy_host, port=route.proxy_port),
         "proxy_headers": {"Proxy-Authorization": authorization} if authorization else None,
     }
-
-
-def _decoded(body: bytearray) -> Any:
-    """Decode JSON; None for anything else, and for JSON so deep that it was made to hurt."""
-    try:
-        return jsonlib.loads(body)
-    except (ValueError, RecursionError):
-        return None

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from daemon.ports import Authorization, Credentials, Keys, Place, ProviderFault, Secret
-from daemon.providers import envelope
+from daemon.ports import Authorization, Credentials, Greeting, Keys, Layer, Place, ProviderFault, Secret
+from daemon.providers import envelope, greeting
 from daemon.providers.answer import Answer
 from daemon.providers.envelope import About, Purpose
 from daemon.providers.http import HttpClient
@@ -24,6 +24,7 @@ from daemon.providers.standing import Findings, judged
 from states import Fault
 
 PUBLIC_HOST: Final = "https://api.mimecast.com"
+_DISCOVERY: Final = "/api/login/discover-authentication"
 _SCHEMES: Final = {"cloud": "Basic-Cloud", "domain": "Basic-AD"}
 _LONGEST: Final = timedelta(days=36_500)
 _GONE: Final = frozenset({Fault.KEYS_REFUSED, Fault.BINDING_EXPIRED})
@@ -51,11 +52,20 @@ class MimecastV1:
     async def connect(self) -> str:
         return await self._client.reach(self._base)
 
+    async def examine(self, base_url: str = "") -> tuple[Layer, ...]:
+        return await self._client.examine(base_url or self._base)
+
+    async def greet(self) -> Greeting:
+        """Ask for discovery without an application and without an address."""
+        about = About(what="a discovery without a sign-in", purpose=Purpose.DISCOVER)
+        call = Call(url=f"{self._base}{_DISCOVERY}", endpoint="discover", about=about, application_id="", items=())
+        return greeting.judged(await self._sender.send_once(call), about, host=self._base)
+
     async def discover(self, credentials: Credentials) -> Place:
         """Ask the global host for the region's. The answer is used only if it is on a trusted suffix."""
         about = About(what="discovery", purpose=Purpose.DISCOVER, secrets=_secrets_of(credentials), now=self._now())
         call = Call(
-            url=f"{self._base}/api/login/discover-authentication",
+            url=f"{self._base}{_DISCOVERY}",
             endpoint="discover",
             about=about,
             application_id=given(credentials.application_id, "application_id"),

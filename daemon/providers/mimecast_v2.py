@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from daemon.ports import Authorization, Credentials, Keys, Place, ProviderFault, Secret
-from daemon.providers import envelope
+from daemon.ports import Authorization, Credentials, Greeting, Keys, Layer, Place, ProviderFault, Secret
+from daemon.providers import envelope, greeting
 from daemon.providers.answer import Answer
 from daemon.providers.envelope import About, Purpose
 from daemon.providers.http import HttpClient
@@ -39,6 +39,23 @@ class MimecastV2:
 
     async def connect(self) -> str:
         return await self._client.reach(self._base)
+
+    async def examine(self, base_url: str = "") -> tuple[Layer, ...]:
+        return await self._client.examine(base_url or self._base)
+
+    async def greet(self) -> Greeting:
+        """Ask for the account without a token."""
+        about = About(what="a call without a token", purpose=Purpose.CALL)
+        request_id = self._new_request_id()
+        answer = await self._client.call(
+            "POST",
+            f"{self._base}/api/account/get-account",
+            endpoint="account",
+            headers={"x-request-id": request_id},
+            request_id=request_id,
+            json={"data": []},
+        )
+        return greeting.judged(answer, about, host=self._base)
 
     async def discover(self, credentials: Credentials) -> Place:
         """No call: the public host leads to the account's region by itself, a regional one is configured."""
@@ -119,6 +136,7 @@ class MimecastV2:
             headers={"Authorization": authorization, "x-request-id": request_id},
             request_id=request_id,
             json={"data": []},
+            application=held(keys, "client_id").reveal(),
         )
 
     async def _token(self, keys: Keys, *, refused_as: Fault) -> tuple[Token, bool]:
@@ -147,6 +165,7 @@ class MimecastV2:
                 "client_id": held(keys, "client_id").reveal(),
                 "client_secret": held(keys, "client_secret").reveal(),
             },
+            application=held(keys, "client_id").reveal(),
         )
         found = envelope.document(answer, about)
         token = found.get("access_token")

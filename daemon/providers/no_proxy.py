@@ -17,9 +17,10 @@ _WITH_PORT = re.compile(r"(?P<host>\[[^\]]*\]|[^:]+):(?P<port>\d+)")
 def goes_direct(patterns: Iterable[str], host: str, port: int) -> bool:
     """Whether a connection to `host` and `port` leaves the proxy aside.
 
-    A pattern is `*`; a name (`corp.test`: itself and everything below); `.corp.test` or `*.corp.test`
-    (only what is below); a name with wildcards; an address; a network (`10.0.0.0/8`, `fd00::/8`). Each may
-    end in `:PORT`, an IPv6 address then in brackets. Networks match addresses only: no name is resolved.
+    A pattern is `*`; `<local>` (names without a dot, as Windows has it); a name (`corp.test`: itself and everything
+    below); `.corp.test` or `*.corp.test` (only what is below); a name with wildcards; an address; a network
+    (`10.0.0.0/8`, `fd00::/8`). Each may end in `:PORT`, an IPv6 address or network then in brackets. Networks
+    match addresses only: no name is resolved.
     """
     name = _plain(host)
     return any(_matches(pattern, name, port=port) for pattern in patterns)
@@ -40,6 +41,8 @@ def _matches(pattern: str, name: str, *, port: int) -> bool:
 
 
 def _matches_name(wanted: str, name: str) -> bool:
+    if wanted == "<local>":
+        return "." not in name
     if "*" in wanted or "?" in wanted:
         return fnmatchcase(name, wanted)
     if wanted.startswith("."):
@@ -48,7 +51,7 @@ def _matches_name(wanted: str, name: str) -> bool:
 
 
 def _matches_address(wanted: str, address: _Address, name: str) -> bool:
-    if "*" in wanted:
+    if "*" in wanted or "?" in wanted:
         return fnmatchcase(name, wanted)
     try:
         # Not strict: "10.1.2.3/8" is what people write for 10.0.0.0/8.

@@ -1,6 +1,7 @@
-"""The `connect` step of a bind: name, TCP, (proxy,) TLS, each told apart and put into a sentence.
+"""The way to the service, walked: name, TCP, (proxy,) TLS, each told apart and put into words.
 
-Called by the adapters through `http.HttpClient.reach`, and by `http.py` to say whose certificate was refused.
+Called by the adapters through `http.HttpClient`, for a bind's `connect` step and for the doctor, and by `http.py`
+to say whose certificate was refused.
 """
 
 from __future__ import annotations
@@ -12,28 +13,50 @@ from typing import Any
 from daemon.ports import ProviderFault, Route
 from daemon.providers import failure, trust
 from daemon.providers.failure import Target
+from daemon.providers.trail import TLS, Trail, untold
+from daemon.providers.trust import TrustStore
 from daemon.providers.tunnel import Stream, way_to
 
 
-async def reach(target: Target, route: Route, *, context: ssl.SSLContext, seconds: float) -> str:
-    """Prove that `target` can be reached over TLS; each step has `seconds`.
+async def walk(target: Target, route: Route, *, store: TrustStore, seconds: float, trail: Trail) -> None:
+    """Prove that `target` can be reached over TLS; each layer has `seconds` and is left on `trail`.
 
-    Says names, addresses, TLS version and certificate. Raises `ProviderFault` for the step that failed.
+    Raises `ProviderFault` for the layer that failed.
     """
-    refusal = ""
-    async with way_to(target, route, seconds=seconds) as stream:
-        try:
-            return await _shaken(target, stream, context=context, seconds=seconds)
-        except ssl.SSLCertVerificationError as error:
-            refusal = error.verify_message
-    raise await untrusted(target, route, reason=refusal, seconds=seconds)
+    async with way_to(target, route, seconds=seconds, trail=trail) as stream:
+        with trail.layer(TLS) as note:
+            context, refusal = await store.context(route.ca_file), ""
+            try:
+                note.text = await _shaken(target, stream, context=context, seconds=seconds)
+            except ssl.SSLCertVerificationError as error:
+                refusal = error.verify_message
+            if refusal:
+                raise await untrusted(target, route, reason=refusal, seconds=seconds)
+
+
+async def vouched_for(target: Target, route: Route, *, store: TrustStore, seconds: float) -> str:
+    """Say who vouches for the certificate of a way that was walked: this system's roots, or only the CA file.
+
+    Where it is only the CA file, something that opens TLS stands in between, or the service is a private one.
+    """
+    try:
+        async with way_to(target, route, seconds=seconds, trail=untold()) as stream:
+            await _shaken(target, stream, context=await store.context(""), seconds=seconds)
+    except ssl.SSLCertVerificationError:
+        return (
+            "it is trusted because of [connection] ca_file, not by this system's own roots: a TLS-inspecting firewall "
+            "or proxy stands in between, or the service is a private one"
+        )
+    except ProviderFault as fault:
+        return f"who vouches for it could not be looked at again: {fault.detail}"
+    return "its issuer is one of this system's own roots"
 
 
 async def untrusted(target: Target, route: Route, *, reason: str, seconds: float) -> ProviderFault:
     """Make the fault for a refused certificate, which is fetched once more to name its issuer."""
     presented = ""
     try:
-        async with way_to(target, route, seconds=seconds) as stream, asyncio.timeout(seconds):
+        async with way_to(target, route, seconds=seconds, trail=untold()) as stream, asyncio.timeout(seconds):
             await stream.writer.start_tls(trust.reading_context(), server_hostname=target.host)
             der = stream.writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             presented = trust.in_words(der) if der else ""
@@ -56,5 +79,5 @@ async def _shaken(target: Target, stream: Stream, *, context: ssl.SSLContext, se
         fault = failure.tls_failed(target, error)
     else:
         tls: Any = stream.writer.get_extra_info("ssl_object")
-        return f"{stream.said}; {tls.version()}; {trust.in_words(tls.getpeercert(binary_form=True))}"
+        return f"{tls.version()}; {trust.in_words(tls.getpeercert(binary_form=True))}"
     raise fault

@@ -43,12 +43,13 @@ class Sender:
 
     async def send(self, call: Call) -> Answer:
         """Send, once more after `err_developer_key`: it is known to come now and then for valid ids."""
-        answer = await self._send_once(call)
+        answer = await self.send_once(call)
         if envelope.says(answer, "err_developer_key"):
-            answer = await self._send_once(call)
+            answer = await self.send_once(call)
         return answer
 
-    async def _send_once(self, call: Call) -> Answer:
+    async def send_once(self, call: Call) -> Answer:
+        """Send, and give whatever is answered."""
         date, request_id = header_date(self._now()), self._new_request_id()
         headers = {"x-mc-date": date, "x-mc-req-id": request_id, "x-mc-app-id": call.application_id}
         if call.authorization is not None:
@@ -60,6 +61,7 @@ class Sender:
             headers=headers,
             request_id=request_id,
             json={"data": list(call.items)},
+            application=call.application_id,
         )
 
 

@@ -225,12 +225,23 @@ def _present(context: ssl.SSLContext, pair: Pair) -> None:
 
 async def _open(stack: AsyncExitStack, listener: Listener, *, port: int, tls: ssl.SSLContext) -> int:
     """Open one host and answer with its port; `stack` closes it."""
-    runner = web.ServerRunner(web.Server(listener), shutdown_timeout=_STOP_WITHIN)
-    stack.push_async_callback(runner.cleanup)
+    server = web.Server(listener)
+    runner = web.ServerRunner(server, shutdown_timeout=_STOP_WITHIN)
+    stack.push_async_callback(_close, runner, server)
     await runner.setup()
     await web.TCPSite(runner, ADDRESS, port, ssl_context=tls, backlog=1024).start()
     bound: int = runner.addresses[0][1]
     return bound
+
+
+async def _close(runner: web.ServerRunner, server: web.Server) -> None:
+    """Close one host, and cut callers that do not say goodbye: behind a proxy they take their time."""
+    transports = [connection.transport for connection in server.connections]
+    await runner.cleanup()
+    for transport in transports:
+        if transport is not None:
+            transport.abort()
+    await asyncio.sleep(0)  # the loop takes them down
 
 
 def _write_note(path: Path, addresses: dict[str, str | int]) -> None:

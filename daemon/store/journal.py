@@ -17,7 +17,7 @@ from daemon.store.connection import close_quietly, connect_reader, make_private,
 from daemon.store.holder import Holder
 from daemon.store.rows import REPORT_COLUMNS, document_of, report_of, report_row, snapshot_of
 from daemon.store.trouble import unavailable
-from daemon.store.writer import Prepared, Writer
+from daemon.store.writer import Prepared, Statement, Writer
 from states import Snapshot
 
 T = TypeVar("T")
@@ -74,6 +74,10 @@ class SqliteJournal:
                 None if entry.report is None else report_row(entry.report),
             )
         )
+
+    async def append_with(self, entry: JournalEntry, *statements: Statement) -> int:
+        """As `append`, with these statements in the same transaction: either all are durable or none is."""
+        return await self._writing().append(Prepared(link(entry), entry.site, None, None, statements))
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Call `work` with the write connection on its thread, between two groups; it makes its transactions.

@@ -17,6 +17,13 @@ from pathlib import Path
 from daemon.ports import VaultLocked
 
 SIZE = 32
+PRINTS = "fingerprint"
+"""The purpose from which the key of fingerprints followed in the first versions."""
+
+
+def beside(database: Path) -> Path:
+    """The key file that is used when no key is configured."""
+    return database.with_name(f"{database.name}.key")
 
 
 def from_text(text: str) -> bytes | None:
@@ -51,12 +58,33 @@ def from_file(path: Path) -> bytes:
     return key
 
 
-def make(path: Path) -> bytes:
-    """A new key in a new file with mode 0400, whole or not at all. Raises `VaultLocked`."""
+def coming(path: Path) -> Path:
+    """Where the key that is about to replace the one in `path` lies while the vault is sealed anew."""
+    return path.with_name(f"{path.name}.next")
+
+
+def take_over(path: Path) -> None:
+    """Put the key that was coming in the place of the old one, whole or not at all. Raises OSError."""
+    coming(path).replace(path)
+    _sync_folder(path.parent)
+
+
+def forget(path: Path) -> None:
+    """Remove a key file that opens nothing. Raises OSError; one that is gone is well."""
+    path.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def make(path: Path, *, like: Path | None = None) -> bytes:
+    """A new key in a new file with mode 0400, whole or not at all. Raises `VaultLocked`.
+
+    `like` names a file whose owner the key shall have: an administrator's command may run as another user than
+    the daemon, which must be able to read it.
+    """
     key = secrets.token_bytes(SIZE)
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        _write(draft, base64.b64encode(key) + b"\n")
+        _write(draft, base64.b64encode(key) + b"\n", like=like)
         try:
             os.link(draft, path)  # unlike a rename it never replaces
         finally:
@@ -78,10 +106,12 @@ def derived(key: bytes, purpose: str) -> bytes:
     return hmac.digest(extracted, purpose.encode() + b"\x01", "sha256")
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, *, like: Path | None) -> None:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     try:
         os.write(file, content)
+        if like is not None and (owner := like.stat()).st_uid != os.geteuid():
+            os.fchown(file, owner.st_uid, owner.st_gid)
         os.fsync(file)
     finally:
         os.close(file)

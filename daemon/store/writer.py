@@ -40,13 +40,21 @@ reason = excluded.reason, state = excluded.state, fault = excluded.fault, starte
 finished_at = excluded.finished_at, steps = excluded.steps"""
 
 
+Statement = tuple[str, tuple[Any, ...]]
+"""SQL with its values."""
+
+
 class Prepared(NamedTuple):
-    """A step with everything encoded, so that nothing in it can fail its neighbours."""
+    """A step with everything encoded, so that nothing in it can fail its neighbours.
+
+    `also` is executed in the same transaction; nothing in it may fail for reasons of its own.
+    """
 
     link: Link
     site: str
     snapshot: str | None
     report: tuple[Any, ...] | None
+    also: tuple[Statement, ...] = ()
 
 
 class _Waiting:
@@ -114,6 +122,9 @@ class _Group:
                 connection.executemany(_SNAPSHOT, snapshots.values())
             if reports := [step.report for step in self._steps if step.report is not None]:
                 connection.executemany(_REPORT, reports)
+            for step in self._steps:
+                for statement in step.also:
+                    connection.execute(*statement)
         return head
 
 

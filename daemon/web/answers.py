@@ -7,7 +7,7 @@ because its hash is over just these characters.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -112,6 +112,11 @@ def _step(step: BindStep) -> Json:
         "detail": step.detail,
         "remedy": step.remedy,
     }
+
+
+def layers_json(layers: Iterable[BindStep]) -> Json:
+    """A doctor's report: a bind report's steps, layer by layer."""
+    return {"layers": [_step(step) for step in layers]}
 
 
 def audit_json(record: AuditRecord) -> Json:

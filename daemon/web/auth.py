@@ -1,41 +1,47 @@
 """Who may call what.
 
-Health: anyone. Reading, metrics and operating: anyone on a loopback listener unless `require_token = yes`; else
-with the token. Administering: with the token, always. A token that is sent must be right, whatever was asked
-for: a typo in it must not go unnoticed. Called by `daemon.web.gate` and, for one-time credentials, by
-`daemon.web.control`.
+Health: anyone. Reading, metrics and operating: anyone on a loopback listener and over the Unix socket, unless
+`require_token = yes`; else who shows a token with that scope. Administering: a token with the scope admin, or over
+the socket root, the daemon's own user and the members of `socket_admin_group`. A token that is sent must be right,
+and counts alone, whatever was asked for: a typo in it must not go unnoticed. Called by `daemon.web.gate` and, for
+one-time credentials, by `daemon.web.control`.
 """
 
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
+from daemon.engine.access import Access
 from daemon.engine.operations import Caller, Operations
+from daemon.engine.tokens import digest_of
+from daemon.ports import Clock, Scope
 from daemon.web.errors import HttpProblem
+from daemon.web.peer import Admins, is_loopback, origin_key, peer_of, within_this_host
 
+__all__ = ["PRINCIPAL", "REQUEST_ID", "Door", "Principal", "Scope", "caller", "is_loopback", "stranger"]
 
-class Scope(Enum):
-    """What a route is for."""
-
-    HEALTH = "health"
-    READ = "read"
-    METRICS = "metrics"
-    OPERATE = "operate"
-    ADMIN = "admin"
+_REMEMBERED: Final = 256
+_EVERYTHING: Final = frozenset(Scope)
+_NOTHING: Final[frozenset[Scope]] = frozenset()
+ON_THIS_MACHINE: Final = frozenset({Scope.READ, Scope.METRICS, Scope.OPERATE})
+_HOW: Final = "Send it as: Authorization: Bearer TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls: the actor of the audit trail, and whether the token was shown."""
+    """Who calls: the actor of the audit trail, what they may do, and who they count as for limits.
+
+    `local` is a caller on this machine.
+    """
 
     actor: str
-    with_token: bool
+    scopes: frozenset[Scope]
+    key: str
+    local: bool = False
 
 
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
@@ -47,86 +53,139 @@ def caller(request: web.Request) -> Caller:
     return Caller(actor=request[PRINCIPAL].actor, request_id=request[REQUEST_ID])
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address, or the name `localhost`, is reachable from this host only."""
-    try:
-        return ipaddress.ip_address(host.strip("[]").partition("%")[0]).is_loopback
-    except ValueError:
-        return host.lower().removesuffix(".") == "localhost"
+def stranger(request: web.Request) -> Principal:
+    """Who is behind a connection before anything is believed."""
+    peer = peer_of(request.transport)
+    if peer is not None:
+        return Principal(f"unix:uid={peer.uid}", _NOTHING, f"uid:{peer.uid}", local=True)
+    ip = request.remote or "unknown"
+    return Principal(f"http:{ip}", _NOTHING, origin_key(ip), local=is_loopback(ip))
+
+
+def _implied(scopes: frozenset[Scope]) -> frozenset[Scope]:
+    if Scope.ADMIN in scopes:
+        return _EVERYTHING
+    return scopes | {Scope.READ} if Scope.OPERATE in scopes else scopes
 
 
 class Door:
-    """Decides for one listener."""
+    """Decides for one listener and, with it, for the Unix socket."""
 
-    def __init__(self, operations: Operations, *, loopback: bool) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        access: Access,
+        *,
+        clock: Clock,
+        loopback: bool,
+        admins: Admins | None = None,
+    ) -> None:
         self._operations = operations
+        self._access = access
+        self._clock = clock
         self._loopback = loopback
+        self._admins = admins or Admins()
+        self._anonymous: dict[tuple[str, frozenset[Scope]], Principal] = {}
 
     def admit(self, request: web.Request, scope: Scope) -> Principal:
-        """Who calls. Raises `HttpProblem` 401 when the token is missing or wrong."""
-        ip = request.remote or "unknown"
+        """Who calls. Raises `HttpProblem`: 401 for a token that is missing or wrong, 403 for one that may not."""
         if scope is Scope.HEALTH:
-            return Principal(f"http:{ip}", with_token=False)
+            return self._without_token(request)
         presented = _bearer(request.headers.get("Authorization"))
-        if presented is not None:
-            self._compare(presented)
-            return Principal(f"token:api_token@{ip}", with_token=True)
-        if scope is Scope.ADMIN or self._operations.settings.require_token or not self._loopback:
-            raise self._token_wanted()
-        return Principal(f"http:{ip}", with_token=False)
+        principal = self._without_token(request) if presented is None else self._with_token(presented, request)
+        if scope in principal.scopes:
+            return principal
+        if presented is None:
+            raise self._token_wanted(scope)
+        raise _scope_missing(principal, scope)
 
     def admit_one_time_credentials(self, request: web.Request) -> None:
-        """One-time credentials need the token, and travel only inside this host or inside TLS."""
-        if not request[PRINCIPAL].with_token:
-            raise self._token_wanted()
-        if not (request.secure or _within_this_host(request)):
+        """One-time credentials need the scope admin, and travel only over the socket, loopback or TLS."""
+        principal = request[PRINCIPAL]
+        if Scope.ADMIN not in principal.scopes:
+            raise self._token_wanted(Scope.ADMIN) if principal.local else _scope_missing(principal, Scope.ADMIN)
+        if not (request.secure or within_this_host(request)):
             raise HttpProblem(
                 403,
                 "insecure-transport",
-                "One-time credentials are taken over loopback or TLS only; these came over the open network. "
-                "Treat the password as seen by others.",
-                remedy="Ask on the server itself, or through an SSH tunnel to the loopback listener.",
+                "One-time credentials are taken over the Unix socket, loopback or TLS only; these came over the open "
+                "network. Treat the password as seen by others.",
+                remedy="Ask on the server itself, through an SSH tunnel to it, or set [daemon] tls_certificate.",
             )
 
-    def _compare(self, presented: bytes) -> None:
-        token = self._operations.api_token()
-        expected = token.reveal().encode() if token is not None else b""
+    def open_to_anyone(self, request: web.Request) -> frozenset[Scope]:
+        """What a caller over TCP may do without a token."""
+        if self._loopback and not self._operations.settings.require_token:
+            return ON_THIS_MACHINE
+        return _NOTHING
+
+    def _without_token(self, request: web.Request) -> Principal:
+        peer = peer_of(request.transport)
+        if peer is not None:
+            actor, key = f"unix:uid={peer.uid}", f"uid:{peer.uid}"
+            if self._admins.include(peer):
+                return Principal(actor, _EVERYTHING, key, local=True)
+            free = _NOTHING if self._operations.settings.require_token else ON_THIS_MACHINE
+            return Principal(actor, free, key, local=True)
+        ip, scopes = request.remote or "unknown", self.open_to_anyone(request)
+        found = self._anonymous.get((ip, scopes))
+        if found is None:
+            found = Principal(f"http:{ip}", scopes, origin_key(ip), local=is_loopback(ip))
+            if len(self._anonymous) < _REMEMBERED:
+                self._anonymous[ip, scopes] = found
+        return found
+
+    def _with_token(self, presented: str, request: web.Request) -> Principal:
+        digest, at = digest_of(presented), stranger(request)
+        where = at.actor.partition(":")[2]
+        configured = self._operations.api_token()
+        expected = digest_of(configured.reveal()) if configured is not None else ""
         # Compared even when there is none, so that the time does not tell whether one is configured.
-        same = hmac.compare_digest(presented, expected)
-        if not (same and expected):
-            raise HttpProblem(
-                401,
-                "token-wrong",
-                "The token that was sent is not the one in [daemon] api_token.",
-                headers={"WWW-Authenticate": 'Bearer realm="sitebind", error="invalid_token"'},
-            )
+        if hmac.compare_digest(digest, expected) and configured is not None:
+            return Principal(f"token:api_token@{where}", _EVERYTHING, "token:api_token", local=at.local)
+        token = self._access.tokens.find(digest)
+        if token is None:
+            raise _wrong("token-wrong", "The token that was sent is none that this daemon knows.")
+        if not token.is_valid(self._clock.now()):
+            raise _wrong("token-expired", f"The token {token.name} ({token.id}) has expired. Make a new one.")
+        self._access.used(token)
+        actor = f"token:{token.name}({token.id})@{where}"
+        return Principal(actor, _implied(token.scopes), f"token:{token.id}", local=at.local)
 
-    def _token_wanted(self) -> HttpProblem:
-        if self._operations.api_token() is None:
+    def _token_wanted(self, scope: Scope) -> HttpProblem:
+        make = f"sitebind token create NAME --scope {scope.value}"
+        if self._operations.api_token() is None and not len(self._access.tokens):
             return HttpProblem(
                 403,
                 "token-not-configured",
-                "This needs a token, and none is configured.",
-                remedy="Set [daemon] api_token, reload, and send it as: Authorization: Bearer TOKEN",
+                "This needs a token, and there is none.",
+                remedy=f"Make one on the server with: {make}. Or set [daemon] api_token and reload. {_HOW}",
             )
         return HttpProblem(
             401,
             "token-required",
-            "This needs the token of [daemon] api_token. Send it as: Authorization: Bearer TOKEN",
+            f"This needs a token with the scope {scope.value}, or the one of [daemon] api_token. {_HOW}",
             headers={"WWW-Authenticate": 'Bearer realm="sitebind"'},
         )
 
 
-def _bearer(header: str | None) -> bytes | None:
+def _wrong(code: str, detail: str) -> HttpProblem:
+    headers = {"WWW-Authenticate": 'Bearer realm="sitebind", error="invalid_token"'}
+    return HttpProblem(401, code, detail, headers=headers)
+
+
+def _scope_missing(principal: Principal, scope: Scope) -> HttpProblem:
+    held = ", ".join(sorted(one.value for one in principal.scopes)) or "nothing"
+    return HttpProblem(
+        403,
+        "scope-missing",
+        f"This needs the scope {scope.value}; {principal.actor} has {held}.",
+        remedy=f"Use a token that has it, or make one on the server: sitebind token create NAME --scope {scope.value}",
+    )
+
+
+def _bearer(header: str | None) -> str | None:
     if header is None:
         return None
     scheme, _, token = header.partition(" ")
-    return token.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else None
-
-
-def _within_this_host(request: web.Request) -> bool:
-    transport = request.transport
-    if transport is None:
-        return False
-    ends: tuple[Any, Any] = (transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
-    return all(isinstance(end, tuple) and is_loopback(end[0]) for end in ends)
+    return token.strip() if scheme.lower() == "bearer" else None

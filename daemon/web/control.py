@@ -1,18 +1,21 @@
-"""`POST /-/reload` and the rebinds: what makes the engine do something."""
+"""`POST /-/reload`, the rebinds and the unbind: what makes the engine do something."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 from aiohttp import web
 
 from daemon.engine.operations import Operations
 from daemon.ports import BindReport
-from daemon.web.answers import answer, bind_json, reload_json
+from daemon.web.answers import answer, bind_json, layers_json, reload_json, site_json
 from daemon.web.auth import Door, caller
 from daemon.web.errors import HttpProblem
-from daemon.web.requests import json_object, rebind_order, seconds
+from daemon.web.requests import doctor_order, json_object, rebind_order, seconds, unbind_order
+
+T = TypeVar("T")
 
 LONGEST_WAIT: Final = 300
 _NAMED_SITES: Final = 20
@@ -48,6 +51,25 @@ class ControlHandlers:
         """202 with the bind's address; with `?wait=` 200 when it has ended within that time."""
         return await self._rebind(request, request.match_info["site"])
 
+    async def unbind(self, request: web.Request) -> web.Response:
+        """202 with the site while it is under way; with `?wait=` 200 when it has ended, well or not."""
+        wait = seconds(request, "wait", most=LONGEST_WAIT)
+        order = await unbind_order(request)
+        site = request.match_info["site"]
+        view = await self._operations.unbind(
+            site, caller=caller(request), reason=order.reason, local_only=order.local_only
+        )
+        if wait and view.unbinding:
+            view = await self._before_the_stop(self._operations.wait_for_unbind(site, seconds=wait), otherwise=view)
+        headers = {"Location": f"/api/v1/sites/{view.id}"}
+        return answer(site_json(view), status=202 if view.unbinding else 200, headers=headers)
+
+    async def doctor(self, request: web.Request) -> web.Response:
+        """200 with every layer, whatever was found."""
+        sign_in = await doctor_order(request)
+        site = request.match_info["site"]
+        return answer(layers_json(await self._operations.doctor(site, caller=caller(request), sign_in=sign_in)))
+
     def stop_waiting(self) -> None:
         """Let every waiting request answer now with what is known."""
         for wait in tuple(self._waits):
@@ -68,15 +90,20 @@ class ControlHandlers:
         return answer(bind_json(report), status=status, headers={"Location": location})
 
     async def _ended(self, report: BindReport, wait: float) -> BindReport:
+        waiting = self._operations.wait_for_bind(report.site, report.id, seconds=wait)
+        return await self._before_the_stop(waiting, otherwise=report)
+
+    async def _before_the_stop(self, waiting: Awaitable[T], *, otherwise: T) -> T:
+        """What is waited for, or `otherwise` when the server stops meanwhile."""
         stopped = asyncio.timeout(None)
         try:
             async with stopped:
                 self._waits.add(stopped)
-                return await self._operations.wait_for_bind(report.site, report.id, seconds=wait)
+                return await waiting
         except TimeoutError:
             if not stopped.expired():
                 raise
-            return report
+            return otherwise
         finally:
             self._waits.discard(stopped)
 

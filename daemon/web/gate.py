@@ -1,4 +1,4 @@
-"""What every request passes, in this order: request id, Host, Origin, token, handler, errors, metrics, log.
+"""What every request passes: request id, Host, Origin, token, rate, handler, errors, audit of refusals, metrics, log.
 
 One middleware and not six: each costs a coroutine a request, and this is the path of `POST /rebind`.
 """
@@ -12,10 +12,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from daemon.engine.operations import Operations
+from daemon.engine.access import Access
+from daemon.engine.operations import Caller, Operations
 from daemon.ports import Clock, Observer
-from daemon.web.auth import PRINCIPAL, REQUEST_ID, Door, Scope
-from daemon.web.errors import problem_response
+from daemon.web.auth import PRINCIPAL, REQUEST_ID, Door, Scope, caller, stranger
+from daemon.web.errors import HttpProblem, problem_response
+from daemon.web.limits import RateLimit
 from daemon.web.origin import HostCheck, check_origin
 
 _log = logging.getLogger("sitebind.web")
@@ -25,6 +27,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 UNMATCHED = "unmatched"
 """The route of requests that none fits: the raw path is a stranger's text and no label."""
 
+REFUSED = frozenset({401, 403, 421, 429})
+"""Answers that stand in the audit trail: somebody was not let in."""
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _chance = random.Random()  # noqa: S311 - see `request_id_of`
 _SANE_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 
@@ -42,13 +48,23 @@ class Gate:
     """The middleware. `scopes` says what each handler is for; what is in no list is for readers."""
 
     def __init__(
-        self, operations: Operations, observer: Observer, *, clock: Clock, door: Door, hosts: HostCheck
+        self,
+        operations: Operations,
+        observer: Observer,
+        *,
+        access: Access,
+        clock: Clock,
+        door: Door,
+        hosts: HostCheck,
+        limits: RateLimit,
     ) -> None:
         self._operations = operations
         self._observer = observer
+        self._access = access
         self._clock = clock
         self._door = door
         self._hosts = hosts
+        self._limits = limits
         self.scopes: Mapping[Handler, Scope] = {}
 
     @web.middleware
@@ -58,24 +74,41 @@ class Gate:
         request_id = request[REQUEST_ID] = request_id_of(request)
         response: web.StreamResponse
         try:
-            self._admit(request)
+            if self._admit(request) is Scope.ADMIN:
+                await self._access.administers(caller(request), what=_what(request))
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing is swallowed, all is answered
+            if isinstance(error, HttpProblem) and error.status in REFUSED:
+                self._note_refusal(request, error)
             response = problem_response(error, request_id)
         if not response.prepared:
             dress(response, request_id)
         self._tell(request, response.status, self._clock.monotonic() - started)
         return response
 
-    def _admit(self, request: web.Request) -> None:
-        host = self._hosts.check(request, self._operations.settings.allowed_hosts)
-        check_origin(request, host)
+    def _admit(self, request: web.Request) -> Scope:
+        settings = self._operations.settings
         scope = self.scopes.get(request.match_info.handler, Scope.READ)
-        request[PRINCIPAL] = self._door.admit(request, scope)
+        try:
+            host = self._hosts.check(request, settings.allowed_hosts)
+            check_origin(request, host)
+            principal = request[PRINCIPAL] = self._door.admit(request, scope)
+        except HttpProblem:
+            # Whoever guesses is slowed down by where they call from: they are nobody yet.
+            if scope is not Scope.HEALTH:
+                self._limits.charge(stranger(request), settings)
+            raise
+        if scope is not Scope.HEALTH:
+            self._limits.charge(principal, settings)
+        return scope
+
+    def _note_refusal(self, request: web.Request, problem: HttpProblem) -> None:
+        principal = request.get(PRINCIPAL) or stranger(request)
+        by = Caller(actor=principal.actor, request_id=request[REQUEST_ID])
+        self._access.refused(by, key=principal.key, code=problem.code, status=problem.status, what=_what(request))
 
     def _tell(self, request: web.Request, status: int, seconds: float) -> None:
-        resource = request.match_info.route.resource
-        route = UNMATCHED if resource is None else resource.canonical
+        route = _route(request)
         self._observer.http_request(method=request.method, route=route, status=status, seconds=seconds)
         # A refused call is worth a line, since it stands in no other place; the rest is for whoever debugs.
         level = logging.DEBUG if status < 400 or status == 503 else logging.INFO
@@ -90,6 +123,17 @@ class Gate:
                 request.remote,
                 extra={"request_id": request[REQUEST_ID]},
             )
+
+
+def _route(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return UNMATCHED if resource is None else resource.canonical
+
+
+def _what(request: web.Request) -> str:
+    """The call in words for the audit trail; a stranger's own words do not get there."""
+    method = request.method if request.method in _METHODS else "other"
+    return f"{method} {_route(request)}"
 
 
 def dress(response: web.StreamResponse, request_id: str) -> None:

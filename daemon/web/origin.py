@@ -11,6 +11,7 @@ import re
 from aiohttp import web
 
 from daemon.web.errors import HttpProblem
+from daemon.web.peer import peer_of
 
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/@\[\]]+)(?::\d{1,5})?", re.IGNORECASE)
 _REMEMBERED = 256
@@ -46,7 +47,7 @@ class HostCheck:
     def _admit(self, authority: str, request: web.Request) -> None:
         found = _AUTHORITY.fullmatch(authority)
         name = found[1].lower().removesuffix(".") if found else ""
-        if name not in self._names and name != _own_address(request):
+        if name not in self._names and name not in _own_names(request):
             raise HttpProblem(
                 421,
                 "host-not-allowed",
@@ -63,11 +64,13 @@ def _bracketed(name: str) -> str:
     return f"[{name}]" if name.count(":") > 1 and not name.startswith("[") else name
 
 
-def _own_address(request: web.Request) -> str:
-    """The address of ours that this connection reached."""
+def _own_names(request: web.Request) -> tuple[str, ...]:
+    """The address of ours that this connection reached; the Unix socket has none, and no page can get there."""
     transport = request.transport
     own = transport.get_extra_info("sockname") if transport is not None else None
-    return _bracketed(own[0]) if isinstance(own, tuple) else ""
+    if isinstance(own, tuple):
+        return (_bracketed(own[0]),)
+    return ("localhost",) if transport is not None and peer_of(transport) is not None else ()
 
 
 def check_origin(request: web.Request, host: str) -> None:

@@ -30,6 +30,14 @@ class RebindOrder:
     one_time: OneTimeSignIn | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnbindOrder:
+    """The body of an unbind."""
+
+    reason: str
+    local_only: bool = False
+
+
 DEFAULT_ORDER: Final = RebindOrder(reason="asked for through the API")
 
 
@@ -103,6 +111,23 @@ async def rebind_order(request: web.Request) -> RebindOrder:
     if "@" not in email:
         _refuse("email", "not an e-mail address")
     return RebindOrder(reason=reason, one_time=OneTimeSignIn(email=email, password=Secret(password)))
+
+
+async def unbind_order(request: web.Request) -> UnbindOrder:
+    """The body of an unbind. Raises `HttpProblem` that names the field."""
+    body = await json_object(request, fields=("local_only", "reason"))
+    local_only = body.get("local_only", False)
+    if not isinstance(local_only, bool):
+        _refuse("local_only", "must be true or false")
+    return UnbindOrder(reason=_text(body, "reason", most=500) or DEFAULT_ORDER.reason, local_only=local_only)
+
+
+async def doctor_order(request: web.Request) -> bool:
+    """The body of a doctor's call: whether a real login is wanted. Raises `HttpProblem` that names the field."""
+    sign_in = (await json_object(request, fields=("sign_in",))).get("sign_in", False)
+    if not isinstance(sign_in, bool):
+        _refuse("sign_in", "must be true or false")
+    return sign_in
 
 
 def _text(body: dict[str, Any], field: str, *, most: int) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from aiohttp import web
 
+from daemon.config.model import DaemonSettings
+from daemon.engine.access import Access
 from daemon.engine.operations import Operations
 from daemon.ports import Clock, Observer
 from daemon.web.audit import AuditHandlers
@@ -15,100 +17,128 @@ from daemon.web.binds import BindHandlers
 from daemon.web.control import ControlHandlers
 from daemon.web.gate import Gate, Handler
 from daemon.web.health import HealthHandlers
-from daemon.web.malformed import protocol_log
+from daemon.web.limits import RateLimit
+from daemon.web.listening import CannotListen, Listening, Prepared, prepared, tcp_address
+from daemon.web.metrics_listener import MetricsDoor, MetricsGuard
 from daemon.web.openapi import OpenApiHandler
 from daemon.web.origin import HostCheck
+from daemon.web.peer import Admins
 from daemon.web.scrape import Exposition, ScrapeHandler
 from daemon.web.sites import SiteHandlers
+from daemon.web.tokens import TokenHandlers
+from daemon.web.vault import VaultHandlers
+from daemon.web.web_config import WebConfigFile
 
 LARGEST_BODY: Final = 64 * 1024
 IDLE: Final = 75.0
 """Seconds that a connection may take for a request's headers, and stay open between two requests."""
-STOP_WITHIN: Final = 2.0
-"""Seconds that open requests have to finish; cancelled ones have as long again."""
 
 Route = tuple[str, str, Handler, Scope]
 
 
-class UnsafeListener(Exception):
+class UnsafeListener(CannotListen):
     """The listener would be open to the network without a token. `str()` says what to do."""
 
 
 class WebServer:
-    """Serves the API on the address in the settings. The constructor only stores."""
+    """Serves the API on the addresses in the settings. The constructor only stores."""
 
-    def __init__(self, operations: Operations, observer: Observer, *, exposition: Exposition, clock: Clock) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        observer: Observer,
+        *,
+        access: Access,
+        exposition: Exposition,
+        clock: Clock,
+    ) -> None:
         self._operations = operations
         self._observer = observer
+        self._access = access
         self._exposition = exposition
         self._clock = clock
-        self._runner: web.AppRunner | None = None
+        self._limits = RateLimit(clock)
+        self._listening = Listening()
+        self._api: web.AppRunner | None = None
+        self._metrics: web.AppRunner | None = None
+        self._prepared: Prepared | None = None
+        self._scheme = "http"
 
     @property
     def bound_address(self) -> tuple[str, int]:
         """Address and port that are listened on; the port is the real one when 0 was asked for."""
-        if self._runner is None:
+        if self._api is None:
             raise RuntimeError("the listener is not open")
-        host, port = self._runner.addresses[0][:2]
-        return str(host), int(port)
+        return tcp_address(self._api)
+
+    @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """Address and port of the metrics' own listener; None where there is none."""
+        return None if self._metrics is None else tcp_address(self._metrics)
 
     @property
     def url(self) -> str:
         """Where it is reached, without a slash at the end."""
         host, port = self.bound_address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return f"{self._scheme}://[{host}]:{port}" if ":" in host else f"{self._scheme}://{host}:{port}"
 
-    async def start(self) -> None:
-        """Listen. Raises `UnsafeListener`, and OSError when the address cannot be had; nothing is open then."""
-        if self._runner is not None:
-            raise RuntimeError("the listener is open already")
+    async def prepare(self) -> None:
+        """Everything about listening that takes time. `start` does it where nobody did. Raises `CannotListen`."""
         settings = self._operations.settings
         if not is_loopback(settings.host) and self._operations.api_token() is None:
             raise UnsafeListener(
                 f"[daemon] listen = {settings.host}:{settings.port} is open to the network and needs "
                 "[daemon] api_token. Set it, or listen on 127.0.0.1."
             )
-        runner = self._made_runner(settings.host)
-        await runner.setup()
+        self._prepared = await prepared(settings)
+        self._listening.keep(self._prepared.socket)
+
+    async def start(self) -> None:
+        """Listen. Raises `CannotListen`, and OSError when an address cannot be had; nothing is open then."""
+        if self._api is not None:
+            raise RuntimeError("the listener is open already")
+        if self._prepared is None:
+            await self.prepare()
         try:
-            await web.TCPSite(runner, settings.host.strip("[]"), settings.port, backlog=1024).start()
-        except BaseException as error:
-            await runner.cleanup()
-            if isinstance(error, OSError):
-                raise OSError(_not_to_be_had(settings.host, settings.port, error)) from error
+            await self._open(self._operations.settings)
+        except BaseException:
+            await self.stop()
             raise
-        self._runner = runner
 
     async def stop(self) -> None:
-        """Close: waiting requests answer at once, others within `STOP_WITHIN` or are cut. Safe to repeat."""
-        runner, self._runner = self._runner, None
-        if runner is not None:
-            await runner.cleanup()
+        """Close: waiting requests answer at once, others within a bounded time or are cut. Safe to repeat."""
+        self._api = self._metrics = self._prepared = None
+        await self._listening.close()
 
-    def _made_runner(self, host: str) -> web.AppRunner:
-        return web.AppRunner(
-            self._application(host),
-            access_log=None,
-            logger=protocol_log(),
-            shutdown_timeout=STOP_WITHIN,
-            keepalive_timeout=IDLE,
-            lingering_time=2.0,
-            max_headers=64,
-            auto_decompress=False,
-        )
+    async def _open(self, settings: DaemonSettings) -> None:
+        ready = self._prepared
+        if ready is None:
+            raise RuntimeError("nothing was prepared")
+        self._scheme = "http" if ready.tls is None else "https"
+        application = self._application(settings.host, ready.admins)
+        try:
+            api = await self._listening.open(application, (settings.host, settings.port), tls=ready.tls, idle=IDLE)
+        except OSError as error:
+            raise OSError(_not_to_be_had(settings.host, settings.port, error)) from error
+        await self._listening.open_socket(api)
+        if settings.metrics_listen is not None:
+            application = self._metrics_application(settings.metrics_listen[0], ready.metrics_file)
+            self._metrics = await self._listening.open(
+                application, settings.metrics_listen, tls=ready.metrics_tls, idle=IDLE
+            )
+        self._api = api
 
-    def _application(self, host: str) -> web.Application:
+    def _application(self, host: str, admins: Admins) -> web.Application:
         loopback = is_loopback(host)
-        door = Door(self._operations, loopback=loopback)
+        door = Door(self._operations, self._access, clock=self._clock, loopback=loopback, admins=admins)
         control = ControlHandlers(self._operations, door)
-        routes = (*self._control_routes(control), *self._reading_routes(loopback=loopback))
-        gate = Gate(self._operations, self._observer, clock=self._clock, door=door, hosts=HostCheck(listener=host))
-        gate.scopes = {handler: scope for _, _, handler, scope in routes}
-        application = web.Application(middlewares=[gate.pass_through], client_max_size=LARGEST_BODY)
-        for method, path, handler, _ in routes:
-            application.router.add_route(method, path, handler)
-            if method == "GET":
-                application.router.add_route("HEAD", path, handler)
+        routes = (
+            *self._control_routes(control),
+            *self._token_routes(),
+            *self._health_routes(),
+            *self._reading_routes(loopback=loopback),
+        )
+        application = self._routed(routes, door, host)
 
         async def stop_waiting(_application: web.Application) -> None:
             control.stop_waiting()
@@ -116,18 +146,56 @@ class WebServer:
         application.on_shutdown.append(stop_waiting)
         return application
 
+    def _metrics_application(self, host: str, file: WebConfigFile | None) -> web.Application:
+        loopback = is_loopback(host)
+        door = MetricsDoor(self._operations, self._access, clock=self._clock, loopback=loopback)
+        door.file = file
+        guard = MetricsGuard(ScrapeHandler(self._exposition, loopback=loopback), file)
+        return self._routed((*self._health_routes(), ("GET", "/metrics", guard.metrics, Scope.METRICS)), door, host)
+
+    def _routed(self, routes: Iterable[Route], door: Door, host: str) -> web.Application:
+        gate = Gate(
+            self._operations,
+            self._observer,
+            access=self._access,
+            clock=self._clock,
+            door=door,
+            hosts=HostCheck(listener=host),
+            limits=self._limits,
+        )
+        application = web.Application(middlewares=[gate.pass_through], client_max_size=LARGEST_BODY)
+        scopes: dict[Handler, Scope] = {}
+        for method, path, handler, scope in routes:
+            scopes[handler] = scope
+            application.router.add_route(method, path, handler)
+            if method == "GET":
+                application.router.add_route("HEAD", path, handler)
+        gate.scopes = scopes
+        return application
+
     def _control_routes(self, control: ControlHandlers) -> Iterator[Route]:
         yield "POST", "/-/reload", control.reload, Scope.OPERATE
         yield "POST", "/rebind", control.rebind_only_site, Scope.OPERATE
         yield "POST", "/api/v1/sites/{site}/rebind", control.rebind, Scope.OPERATE
+        yield "POST", "/api/v1/sites/{site}/doctor", control.doctor, Scope.OPERATE
+        yield "POST", "/api/v1/sites/{site}/unbind", control.unbind, Scope.ADMIN
+        yield "POST", "/api/v1/vault/rekey", VaultHandlers(self._operations).rekey, Scope.ADMIN
 
-    def _reading_routes(self, *, loopback: bool) -> Iterator[Route]:
+    def _token_routes(self) -> Iterator[Route]:
+        tokens = TokenHandlers(self._access, self._clock)
+        yield "GET", "/api/v1/tokens", tokens.all_tokens, Scope.ADMIN
+        yield "POST", "/api/v1/tokens", tokens.create, Scope.ADMIN
+        yield "DELETE", "/api/v1/tokens/{id}", tokens.revoke, Scope.ADMIN
+
+    def _health_routes(self) -> Iterator[Route]:
         health = HealthHandlers(self._operations)
-        sites, binds = SiteHandlers(self._operations), BindHandlers(self._operations)
         for path in ("/-/healthy", "/livez", "/healthz"):
             yield "GET", path, health.healthy, Scope.HEALTH
         for path in ("/-/ready", "/readyz"):
             yield "GET", path, health.ready, Scope.HEALTH
+
+    def _reading_routes(self, *, loopback: bool) -> Iterator[Route]:
+        sites, binds = SiteHandlers(self._operations), BindHandlers(self._operations)
         yield "GET", "/metrics", ScrapeHandler(self._exposition, loopback=loopback).metrics, Scope.METRICS
         yield "GET", "/api/v1/sites", sites.all_sites, Scope.READ
         yield "GET", "/api/v1/sites/{site}", sites.one_site, Scope.READ

@@ -139,7 +139,9 @@ class Office:
 
     def files(self) -> dict[str, bytes]:
         """Everything the daemon left in the folder; the configuration is the administrator's."""
-        return {path.name: path.read_bytes() for path in self.folder.iterdir() if path.suffix != ".ini"}
+        return {
+            path.name: path.read_bytes() for path in self.folder.iterdir() if path.is_file() and path.suffix != ".ini"
+        }
 
 
 @pytest.fixture

@@ -99,7 +99,8 @@ def test_what_is_not_written_has_its_default(read: Read, valid: str, tmp_path: P
     site = site_of(reading)
     assert site.connection == SiteSettings().connection
     assert site.id == "default"
-    assert reading.daemon == DaemonSettings(database=tmp_path / "sitebind.db") == default_daemon(tmp_path)
+    beside = DaemonSettings(database=tmp_path / "sitebind.db", socket=tmp_path / "sitebind.sock")
+    assert reading.daemon == beside == default_daemon(tmp_path)
     assert site.binding.application_key == SecretSource(kind="file", where=str(tmp_path / "key"))
 
 
@@ -149,6 +150,19 @@ def test_what_is_not_written_has_its_default(read: Read, valid: str, tmp_path: P
          "one of debug, info, warning, error")),
         ("[daemon]\nlisten = localhost", ('11: [daemon] listen: "localhost" names no port; '
          "it is written 127.0.0.1:8787 or [::1]:8787")),
+        ("[daemon]\nsocket_mode = 460", ('11: [daemon] socket_mode: "460" is not a mode; three octal digits, '
+         "the owner may read and write: 0660 or 0600")),
+        ("[daemon]\nsocket = /" + "s" * 107, ("11: [daemon] socket: the socket's whole path is 108 bytes long, and "
+         "Linux takes 107; choose a shorter one")),
+        ("[daemon]\ndatabase = /" + "d" * 107, ("11: [daemon] socket: is not set, and its path beside the database is "
+         "too long for one: there is none; name a shorter path, or leave it empty to say that none is wanted")),
+        ("[daemon]\ntls_certificate = a", "11: [daemon] tls_key: is not set, and tls_certificate needs it"),
+        ("[daemon]\ntls_key = a", "11: [daemon] tls_certificate: is not set, and tls_key needs it"),
+        ("[daemon]\ntls_client_ca = a", "11: [daemon] tls_certificate: is not set, and tls_client_ca needs it"),
+        ("[daemon]\nmetrics_web_config = a", ("11: [daemon] metrics_listen: is not set, and metrics_web_config "
+         "needs it")),
+        ("[daemon]\nmetrics_listen = 127.0.0.1:8787", ("11: [daemon] metrics_listen: is the address of listen too; "
+         "give it another port, or remove it: listen serves /metrics as well")),
         ("[daemon]\nrequire_token = yes", "11: [daemon] api_token: is not set, and require_token = yes needs it"),
         ("[daemon]\nlisten = 0.0.0.0:80", ("11: [daemon] listen: answers beyond this machine without api_token, "
          "so the daemon refuses to start; set api_token, or listen on 127.0.0.1 or [::1]")),
@@ -249,6 +263,20 @@ def test_what_a_sign_in_needs(text: str, expected: list[str], *, findings: Findi
          ["14: [connection] proxy_password: is not set, and proxy_requires_authentication = yes needs it"]),
         ("proxy_requires_authentication = yes\n", []),
         ("use_proxy = yes\nproxy_host = p\nproxy_port = 1\n", []),
+        ("proxy_username = u\nproxy_password = env:P\n", []),
+        ("from_environment = yes\n", []),
+        ("use_proxy = yes\nproxy_host = p\nproxy_port = 1\nfrom_environment = yes\n",
+         [("14: [connection] from_environment: is not used, because use_proxy = yes; "
+          "remove it, or set use_proxy = no")]),
+        ("use_proxy = yes\nproxy_host = p\nproxy_port = 1\nproxy_username = u\n",
+         [("14: [connection] proxy_username: is not used, because proxy_requires_authentication = no; "
+          "set proxy_requires_authentication = yes, or remove it")]),
+        ("use_proxy = yes\nproxy_host = p\nproxy_port = 1\nproxy_requires_authentication = ja\nproxy_username = u\n",
+         ['14: [connection] proxy_requires_authentication: "ja" is neither yes nor no']),
+        (("use_proxy = yes\nproxy_host = p\nproxy_port = 1\nproxy_requires_authentication = yes\n"
+          "proxy_username = u:hush\nproxy_password = env:P\n"),
+         [("15: [connection] proxy_username: holds a colon, which a Basic sign-in cannot carry; the proxy would take "
+          "what follows for the password; write DOMAIN\\user or user@domain")]),
     ],
 )  # fmt: skip
 def test_what_a_proxy_needs(text: str, expected: list[str], *, findings: Findings, valid: str) -> None:
@@ -560,3 +588,29 @@ def test_reading_bytes_never_raises(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "config.ini"
     path.write_bytes(data)
     assert read_config(path).errors
+
+
+def test_the_socket_stands_beside_the_database_unless_something_else_is_said(
+    read: Read, valid: str, tmp_path: Path
+) -> None:
+    """An empty value says that none is wanted; a relative path is relative to the file."""
+    says = {
+        "database = /var/lib/x.db": Path("/var/lib/x.sock"),
+        "socket =": None,
+        "socket = run/s": tmp_path / "run/s",
+    }
+    for line, wanted in says.items():
+        reading = read(f"{valid}[daemon]\n{line}\n")
+        assert reading.daemon is not None
+        assert (reading.daemon.socket, reading.problems) == (wanted, ())
+
+
+def test_the_options_of_access_become_settings(read: Read, valid: str, tmp_path: Path) -> None:
+    """As they are written in the example file."""
+    lines = "socket_mode = 600\nrate_limit = 5\nmetrics_listen = [::1]:9\ntls_certificate = c\ntls_key = k\n"
+    daemon = read(f"{valid}[daemon]\n{lines}").daemon
+    assert daemon is not None
+    assert (daemon.socket_mode, daemon.rate_limit, daemon.rate_burst) == (0o600, 5, None)
+    assert (daemon.metrics_listen, daemon.tls_certificate, daemon.tls_key) == (
+        ("::1", 9), tmp_path / "c", tmp_path / "k",
+    )  # fmt: skip

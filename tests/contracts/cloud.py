@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 
 import pytest
 
-from daemon.ports import Authorization, Cloud, Credentials, Keys, Place, ProviderFault
+from daemon.ports import DIRECT_WAY, PROXY_WAY, Authorization, Cloud, Credentials, Keys, Place, ProviderFault
 from daemon.providers.http import HttpClients, Limits
 from daemon.sandbox import Sandbox
 from daemon.sandbox import world as known
 from states import Fault
+from tests.clock import ManualClock
 
 STEPS = ("connect", "discover", "authenticate", "authorize", "verify", "revoke")
 DELIVERY = {
@@ -108,6 +109,40 @@ class CloudContract:
     calling: ClassVar[Mapping[str, str]]
     """The steps that call, with one endpoint of each."""
 
+    async def test_examining_goes_the_way_of_connecting_and_tells_its_layers(self, cloud: Cloud) -> None:
+        """What `connect` says in one sentence, layer by layer; with another address the way goes there."""
+        layers = await cloud.examine()
+        assert tuple(layer.name for layer in layers) in (DIRECT_WAY, PROXY_WAY)
+        said = await cloud.connect()
+        *earlier, tls = [layer.detail for layer in layers]
+        way, _, certificate = said.partition("TLSv1")
+        # The address that was connected to may be another one of the same host.
+        assert way.startswith(earlier[0])
+        assert tls.startswith(f"TLSv1{certificate}")
+        *passed, last = await cloud.examine("https://localhost:1")
+        assert last.fault is not None
+        assert [layer.fault for layer in passed] == [None] * len(passed)
+
+    async def test_a_greeting_needs_no_sign_in_and_hears_the_time(self, cloud: Cloud, clock: ManualClock) -> None:
+        """Whatever the service thinks of such a call, it is the service that answers."""
+        greeting = await cloud.greet()
+        assert "in JSON, as the service does" in greeting.detail
+        assert greeting.service_time is not None
+        assert abs((greeting.service_time - clock.now()).total_seconds()) < 2
+
+    @pytest.mark.parametrize("trouble", DELIVERY)
+    async def test_a_greeting_tells_a_service_that_is_not_itself(
+        self, cloud: Cloud, sandbox: Sandbox, trouble: str
+    ) -> None:
+        """Every trouble in delivery but one: JSON of another shape is JSON all the same."""
+        sandbox.script.start(trouble)
+        if trouble == "wrong-shape":
+            assert (await cloud.greet()).detail
+            return
+        with pytest.raises(ProviderFault) as caught:
+            await cloud.greet()
+        assert caught.value.fault is DELIVERY[trouble]
+
     async def test_a_bind_goes_through_from_end_to_end(self, cloud: Cloud, credentials: Credentials) -> None:
         """The demo's sign-in gets keys that prove themselves, and ends them."""
         walk = await Walk(cloud, credentials).to("revoke")
@@ -181,7 +216,7 @@ class CloudContract:
 
     @pytest.mark.parametrize("trouble", DELIVERY)
     async def test_trouble_in_delivery_is_told_apart(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, trouble: str
+        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, clock: ManualClock, trouble: str
     ) -> None:
         """At every step that calls: the right fault, the call's id, and no secret."""
         for step, endpoint in self.calling.items():
@@ -190,6 +225,7 @@ class CloudContract:
             with pytest.raises(ProviderFault) as caught:
                 await walk.take(step)
             sandbox.script.heal()
+            await clock.advance(2)  # a budget that is spent holds up the next call of its kind
             assert caught.value.fault is DELIVERY[trouble], step
             assert "request id" in caught.value.detail, step
             assert caught.value.retry_after == (2.0 if trouble == "throttled" else None), step

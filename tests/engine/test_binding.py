@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from daemon.engine.binding import STEPS
 from daemon.sandbox import Sandbox
 from daemon.sandbox.world import DEMO_EMAIL, DEMO_MINIMAL_EMAIL, DEMO_PASSWORD
+from states import BIND_STEPS as STEPS
 from states import Fault, State
 from tests.clock import ManualClock
 from tests.engine.conftest import DAEMON

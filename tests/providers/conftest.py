@@ -61,9 +61,9 @@ def signed(subject: str, *, by: Signer | None, host: str = "localhost", days: tu
 class Authority:
     """A CA, and TLS contexts for servers that it vouches for, or does not."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, subject: str = "the tests' own CA") -> None:
         self.folder = folder
-        self.root = signed("the tests' own CA", by=None)
+        self.root = signed(subject, by=None)
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(self.root.certificate.public_bytes(serialization.Encoding.PEM))
 

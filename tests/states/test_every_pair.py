@@ -160,6 +160,12 @@ def test_keys_that_no_record_speaks_of_are_revoked() -> None:
     assert story.now.revoke_pending == ("default-9",)
 
 
+def test_keys_found_at_a_start_are_revoked_in_the_slot_of_their_site() -> None:
+    """A kill may leave some for every site."""
+    step = story_in(State.BOUND).tell(OrphanFound(bind_id="default-9", at_start=True))
+    assert step.effects == (RevokeOrphan(bind_id="default-9", due_at=later(0), in_slot=True),)
+
+
 def test_keys_in_use_are_no_orphans() -> None:
     """Neither the held keys nor those that the open attempt is proving just now."""
     story = story_in(State.BINDING, held=True)

@@ -54,7 +54,7 @@ def test_the_histories_reach_every_state_and_every_event() -> None:
 
     look()
     assert {state for state, _ in seen} == set(State)
-    assert len({trigger for _, trigger in seen}) == 19
+    assert len({trigger for _, trigger in seen}) == 20
     assert len(seen) >= 70
 
 

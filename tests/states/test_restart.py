@@ -161,12 +161,13 @@ def test_an_unbind_that_was_under_way_is_carried_on(local_only: bool) -> None:
 
 
 def test_keys_that_wait_to_be_revoked_are_tried_again() -> None:
+    """In the site's slot: every site may have some when the daemon starts."""
     story = story_in(State.BOUND)
     story.tell(asked(), succeeded(2), succeeded(9))
     found = restarted(story)
     assert found.step.effects[1:] == (
-        RevokeKeys(bind_id="default-1", due_at=later(10)),
-        RevokeKeys(bind_id="default-9", due_at=later(10)),
+        RevokeKeys(bind_id="default-1", due_at=later(10), in_slot=True),
+        RevokeKeys(bind_id="default-9", due_at=later(10), in_slot=True),
     )
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from states import Fault, Ignored, Impact, State
+from states import Fault, Ignored, Impact, State, problems
 from states.effects import (
     CancelBind,
     CancelRetry,
     CancelVerification,
+    RequestBind,
     RevokeKeys,
+    ScheduleRetry,
     ScheduleVerification,
     Unbind,
     WipeKeys,
@@ -30,6 +32,7 @@ from tests.states.examples import (
     asked,
     bind_id,
     binding,
+    failed,
     later,
     story_in,
     succeeded,
@@ -39,6 +42,7 @@ from tests.states.examples import (
 
 NOT_BOUND = [state for state in State if state is not State.BOUND]
 VERIFIED = BindingVerified(bind_id=bind_id(1))
+AUTOMATIC = replace(TERMS, automatic=True)
 FINISHED = UnbindFinished(bind_id=bind_id(1))
 
 
@@ -109,11 +113,29 @@ def test_a_finished_unbind_leaves_an_unconfigured_site_unconfigured() -> None:
 @pytest.mark.parametrize("state", [state for state in State if state is not State.BINDING])
 def test_a_failed_unbind_keeps_the_keys_and_says_why(state: State) -> None:
     story = story_in(state, held=True)
+    if story.now.terms is not None:
+        story.now = replace(story.now, terms=AUTOMATIC)
     step = story.tell(unbind(), unbind_failed(1))
     assert (story.now.state, story.now.binding, story.now.unbinding) == (state, binding(1), "")
     assert story.now.unbind_trouble is not None
     assert story.now.unbind_trouble.fault is Fault.UNREACHABLE
-    assert step.effects == ()
+    planned = [effect for effect in step.effects if isinstance(effect, ScheduleVerification)]
+    assert [check.bind_id for check in planned] == ["default-1"]
+    # What the site was about to do when it was to be unbound goes on: a bind, or its next try.
+    others = [type(effect) for effect in step.effects if effect not in planned]
+    assert others == {State.CONFIGURED: [RequestBind], State.FAILED: [ScheduleRetry]}.get(state, [])
+
+
+def test_a_failed_unbind_gives_the_retry_back_that_it_took() -> None:
+    """The bind had failed by a trouble that heals: nobody would try again otherwise."""
+    story = story_in(State.BOUND)
+    story.now = replace(story.now, terms=AUTOMATIC)
+    story.tell(asked(), failed(2, Fault.UNREACHABLE))
+    given_up = story.tell(unbind()).after.retry
+    step = story.tell(unbind_failed(1))
+    assert given_up is None
+    assert step.after.retry is not None
+    assert any(isinstance(effect, ScheduleRetry) for effect in step.effects)
 
 
 def test_an_unbind_is_not_turned_on_the_binding_that_replaced_its_own() -> None:
@@ -123,6 +145,38 @@ def test_an_unbind_is_not_turned_on_the_binding_that_replaced_its_own() -> None:
     assert story.now.unbinding == ""
     assert isinstance(story.tell(FINISHED), Ignored)
     assert story.now.binding == binding(2)
+
+
+def test_an_unbind_here_only_goes_on_when_the_one_before_it_fails() -> None:
+    """The service's answer to the first comes after the second was asked for."""
+    story = story_in(State.BOUND)
+    story.tell(unbind(), unbind(local_only=True), unbind_failed(1))
+    assert story.now.unbinding == "local"
+    story.tell(FINISHED)
+    assert (story.now.binding, story.now.unbind_trouble) == (None, None)
+
+
+def test_what_stays_valid_at_the_service_is_in_the_reason() -> None:
+    story = story_in(State.BOUND)
+    story.tell(unbind(local_only=True), UnbindFinished(bind_id=bind_id(1), left_behind="the keys are still valid"))
+    assert story.now.reason == "unbound by operator; the keys are still valid"
+
+
+@pytest.mark.parametrize("local_only", [False, True])
+def test_an_unbind_asks_about_pending_keys_again_at_once(local_only: bool) -> None:
+    """Except where the service is not to be asked at all: those wait for their next turn."""
+    story = story_in(State.BOUND)
+    story.tell(asked(), succeeded(2))
+    step = story.tell(unbind(local_only=local_only), after=10)
+    again = RevokeKeys(bind_id="default-1", due_at=later(10))
+    assert (again in step.effects) is not local_only
+
+
+@pytest.mark.parametrize("state", [State.BOUND, State.FAILED, State.CONFIGURED])
+def test_an_unbind_that_is_under_way_is_said_once(state: State) -> None:
+    story = story_in(state, held=True)
+    story.tell(unbind())
+    assert [problem.code for problem in problems(story.now, at=later(1))].count("unbind-pending") == 1
 
 
 # Keys that are no longer used.
@@ -143,7 +197,7 @@ def test_a_failed_revocation_is_tried_again() -> None:
     again = RevocationFailed(bind_id="default-1", fault=Fault.UNREACHABLE, detail="no way there")
     step = story.tell(again, after=10)
     assert story.now.revoke_pending == ("default-1",)
-    assert step.effects == (RevokeKeys(bind_id="default-1", due_at=later(310)),)
+    assert step.effects == (RevokeKeys(bind_id="default-1", due_at=later(310), in_slot=True),)
 
 
 def test_a_site_whose_file_is_gone_still_looks_after_its_keys() -> None:

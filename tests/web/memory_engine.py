@@ -7,7 +7,8 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from daemon.config.model import DaemonSettings
+from daemon.config.model import DaemonSettings, SecretSource
+from daemon.engine.clock import SystemClock
 from daemon.engine.operations import (
     Caller,
     Check,
@@ -19,7 +20,7 @@ from daemon.engine.operations import (
     UnknownBind,
     UnknownSite,
 )
-from daemon.ports import AuditRecord, BindReport, JournalUnavailable, Secret
+from daemon.ports import AuditRecord, BindReport, JournalUnavailable, Rekeyed, Secret
 from states import (
     BindStep,
     Event,
@@ -35,7 +36,17 @@ from states import (
     is_ready,
     problems,
 )
-from states.events import BindFailed, BindRequested, BindSucceeded, ConfigAccepted, ConfigWithdrawn
+from states.events import (
+    BindFailed,
+    BindRequested,
+    BindSucceeded,
+    ConfigAccepted,
+    ConfigWithdrawn,
+    UnbindFailed,
+    UnbindFinished,
+    UnbindRequested,
+)
+from tests.web.memory_access import MemoryAccess
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 TERMS = Terms(fingerprint="inputs", credentials="sign-in", automatic=False)
@@ -49,12 +60,17 @@ class MemoryEngine:
     def __init__(self, *sites: str) -> None:
         self.settings = DaemonSettings(port=0)
         self.token: Secret | None = None
+        self.access = MemoryAccess(SystemClock())
         self.journal_down = False
         self.broken: Exception | None = None
         self.well = True
         self.reload_answer = ReloadAnswer(outcome="unchanged")
         self.seen: list[tuple[str, Caller, str, OneTimeSignIn | None]] = []
         self.reloads: list[Caller] = []
+        self.examined: list[tuple[str, Caller, bool]] = []
+        self.rekeys: list[tuple[Caller, SecretSource | None]] = []
+        self.rekey_refusal: Exception | None = None
+        self.unbinds: list[tuple[str, Caller, str, bool]] = []
         self.records: list[AuditRecord] = []
         self._lifecycle = Lifecycle()
         self._snapshots: dict[str, Snapshot] = {}
@@ -100,6 +116,17 @@ class MemoryEngine:
         self.apply(site, BindFailed(attempt=open_bind.attempt, fault=fault, detail="as the test wants it"))
         await self._close(site, replace(open_bind, state="failed", fault=fault))
 
+    async def unbound(self, site: str, *, fault: Fault | None = None, left_behind: str = "") -> None:
+        """End the unbind that is under way, badly with a fault."""
+        held = self._known(site).binding
+        assert held is not None
+        if fault is not None:
+            self.apply(site, UnbindFailed(bind_id=held.bind_id, fault=fault, detail="as the test wants it"))
+        else:
+            self.apply(site, UnbindFinished(bind_id=held.bind_id, left_behind=left_behind))
+        async with self._ended:
+            self._ended.notify_all()
+
     def apply(self, site: str, event: Event) -> Step:
         """Let the real lifecycle answer, and keep and record what it says."""
         step = self._lifecycle.apply(self._snapshots[site], event, at=self._at(), chance=0.5)
@@ -139,6 +166,7 @@ class MemoryEngine:
             retry_at=now.retry.due_at if now.retry else None,
             problems=problems(now, at=self._at()),
             ready=is_ready(now, at=self._at()),
+            unbinding=bool(now.unbinding),
         )
 
     async def rebind(
@@ -183,6 +211,29 @@ class MemoryEngine:
             )
         return self._open(site)
 
+    async def unbind(self, site: str, *, caller: Caller, reason: str, local_only: bool = False) -> SiteView:
+        self._known(site)
+        if self.journal_down:
+            raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
+        step = self.apply(
+            site,
+            UnbindRequested(actor=caller.actor, request_id=caller.request_id, reason=reason, local_only=local_only),
+        )
+        if isinstance(step, Refused):
+            raise RequestRefused(step.refusal.value, step.reason)
+        self.unbinds.append((site, caller, reason, local_only))
+        self.asked.set()
+        return self.site(site)
+
+    async def wait_for_unbind(self, site: str, *, seconds: float) -> SiteView:
+        try:
+            async with asyncio.timeout(seconds), self._ended:
+                while self.site(site).unbinding:
+                    await self._ended.wait()
+        except TimeoutError:
+            pass
+        return self.site(site)
+
     async def wait_for_bind(self, site: str, bind_id: str, *, seconds: float) -> BindReport:
         try:
             async with asyncio.timeout(seconds), self._ended:
@@ -202,6 +253,19 @@ class MemoryEngine:
             if report.id == bind_id:
                 return report
         raise UnknownBind(bind_id)
+
+    async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
+        self._known(site)
+        if sign_in and self.journal_down:
+            raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
+        self.examined.append((site, caller, sign_in))
+        return (STEP, replace(STEP, step="tls", status="failed", detail="a stranger signed", remedy="Ask."))
+
+    async def rekey_vault(self, *, caller: Caller, source: SecretSource | None = None) -> Rekeyed:
+        if self.rekey_refusal is not None:
+            raise self.rekey_refusal
+        self.rekeys.append((caller, source))
+        return Rekeyed(records=2, left=(), old_key="0123456789abcdef", new_key="fedcba9876543210")
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         if self.journal_down:

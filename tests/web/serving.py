@@ -27,5 +27,9 @@ def made(engine: MemoryEngine, measured: Measured) -> WebServer:
     """A server that is not started."""
     observers = Observers(MetricsObserver(measured.instruments))
     return WebServer(
-        engine, observers, exposition=Exposition(measured.registry, measured.instruments), clock=SystemClock()
+        engine,
+        observers,
+        access=engine.access,
+        exposition=Exposition(measured.registry, measured.instruments),
+        clock=SystemClock(),
     )

@@ -1,0 +1,28 @@
+"""The bodies of requests and answers: JSON and forms to bytes, and bytes back. Called by `http.py` only."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+
+def encoded(
+    headers: Mapping[str, str], *, json: object, form: Mapping[str, str] | None
+) -> tuple[dict[str, str], bytes | None]:
+    """Give the headers with the kind of the body, and the body; `form` goes before `json`."""
+    if form is not None:
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return {**headers, **kind}, urlencode(form).encode()
+    if json is not None:
+        return {**headers, "Content-Type": "application/json"}, jsonlib.dumps(json).encode()
+    return dict(headers), None
+
+
+def decoded(body: bytearray) -> Any:
+    """Decode JSON; None for anything else, and for JSON so deep that it was made to hurt."""
+    try:
+        return jsonlib.loads(body)
+    except (ValueError, RecursionError):
+        return None

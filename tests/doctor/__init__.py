@@ -1,0 +1,1 @@
+"""The doctor, before one fault at a time."""
