@@ -18,6 +18,7 @@ Severity = Literal["error", "warning", "info"]
 
 SLOW_BIND = timedelta(minutes=2)
 EXPIRY_WARNING = timedelta(days=14)
+EXPIRY_URGENT = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +190,19 @@ def _expiry(now: Snapshot, binding: HeldBinding, *, at: datetime) -> Iterator[Pr
         return
     yield Problem(
         code="binding-expires",
-        severity="error" if expired else "warning",
-        text=f"The binding {'expired' if expired else 'expires'} at {binding.expires_at:%Y-%m-%d %H:%M} UTC.",
+        severity="error" if left <= EXPIRY_URGENT else "warning",
+        text=f"The binding {'expired' if expired else 'expires'} at {binding.expires_at:%Y-%m-%d %H:%M} UTC"
+        f"{'' if expired else f', in {_days(left)}, and nothing refreshes it'}.",
         remedy=_REFRESHED_SOON if now.has_usable_credentials else _REFRESH_NEEDS_A_SIGN_IN,
         since=binding.verified_at,
     )
+
+
+def _days(left: timedelta) -> str:
+    """`9 days`, or `8 hours` on the last one."""
+    if left.days > 0:
+        return f"{left.days} day{'s' if left.days > 1 else ''}"
+    return f"{left.seconds // 3600} hours"
 
 
 def _leftovers(now: Snapshot) -> Iterator[Problem]:

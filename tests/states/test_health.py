@@ -126,8 +126,8 @@ CASES: dict[str, tuple[str, str, str, Story]] = {
         told(bound(), accepted(CHANGED, Impact.REBIND)),
     ),
     "binding-expires": (
-        "warning",
-        "expires at 2025-03-01 20:00 UTC",
+        "error",
+        "expires at 2025-03-01 20:00 UTC, in 7 hours, and nothing refreshes it.",
         "Configure the password by reference",
         bound(NO_SIGN_IN, expires_at=later(8 * 3600)),
     ),
@@ -233,3 +233,25 @@ def test_a_failed_unbind_stands_alone_and_promises_no_bind() -> None:
 def test_new_settings_that_are_being_bound_with_are_no_problem() -> None:
     story = told(bound(), accepted(CHANGED, Impact.REBIND), asked())
     assert "binding-outdated" not in found(story, at=later(5))
+
+
+@pytest.mark.parametrize(
+    "days, severity, text",
+    [
+        (14.5, None, ""),
+        (14.0, "warning", "in 14 days, and nothing refreshes it"),
+        (3.5, "warning", "in 3 days, and nothing refreshes it"),
+        (3.0, "error", "in 3 days, and nothing refreshes it"),
+        (1.0, "error", "in 1 day, and nothing refreshes it"),
+        (-1.0, "error", "expired at"),
+    ],
+)
+def test_an_expiry_that_nothing_prevents_worries_at_14_days_and_presses_at_3(
+    days: float, severity: str | None, text: str
+) -> None:
+    """Known early enough to configure a password by reference, and loud when it is nearly too late."""
+    now = bound(NO_SIGN_IN, expires_at=later(100 * 86400)).now
+    at = later(round((100 - days) * 86400))
+    found = [problem for problem in problems(now, at=at) if problem.code == "binding-expires"]
+    assert [problem.severity for problem in found] == ([] if severity is None else [severity])
+    assert all(text in problem.text for problem in found)

@@ -39,10 +39,11 @@ def told(story: Story, *events: Event) -> Story:
     return story
 
 
-@pytest.mark.parametrize("days", [1, 5, 14])
-def test_an_expiry_that_nothing_can_prevent_is_told_two_weeks_ahead(days: int) -> None:
+@pytest.mark.parametrize("days, severity", [(1, "error"), (5, "warning"), (14, "warning")])
+def test_an_expiry_that_nothing_can_prevent_is_told_two_weeks_ahead(days: int, severity: str) -> None:
+    """In the last three days it is an error."""
     story = bound(NO_SIGN_IN, expires_at=later(days * DAY))
-    assert found(story)["binding-expires"].severity == "warning"
+    assert found(story)["binding-expires"].severity == severity
 
 
 def test_an_expiry_in_the_far_future_is_no_problem_yet() -> None:
@@ -57,7 +58,7 @@ def test_an_expiry_that_a_refresh_prevents_is_no_problem() -> None:
 def test_an_expiry_is_told_when_the_configured_sign_in_was_refused() -> None:
     story = bound(TERMS, expires_at=later(DAY / 2))
     story.tell(refused(1, Fault.CREDENTIALS_REFUSED, credentials=TERMS.credentials))
-    assert found(story)["binding-expires"].severity == "warning"
+    assert found(story)["binding-expires"].severity == "error"
 
 
 @pytest.mark.parametrize(
