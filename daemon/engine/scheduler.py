@@ -56,11 +56,6 @@ class Scheduler:
         """Forget a timer; one that does not exist is well."""
         self._timers.pop(key, None)
 
-    def cancel_site(self, site: str) -> None:
-        """Forget every timer of a site."""
-        for key in [key for key in self._timers if key[0] == site]:
-            del self._timers[key]
-
     def __len__(self) -> int:
         return len(self._timers)
 
