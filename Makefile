@@ -9,7 +9,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 # Quiet, not silent: what is going on is said here, and pip's errors are shown.
 PIP    := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore PIP_NO_INPUT=1 $(BIN)/python -m pip --quiet
-LOCKED := $(PIP) install --progress-bar off --require-hashes --requirement
+# The lists are whole, so nothing is resolved: pip before 23.3 looks past a pin for what asks with an extra (coverage[toml]).
+LOCKED := $(PIP) install --progress-bar off --require-hashes --no-deps --requirement
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
