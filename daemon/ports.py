@@ -6,10 +6,22 @@ crosses a port.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from daemon.microsoft import (
+    DIRECTORY_LAYERS,
+    MAILBOX_LAYERS,
+    DirectoryAccess,
+    DirectoryObject,
+    Examination,
+    Found,
+    MailboxAccess,
+    ObjectKind,
+    Registration,
+    Sighting,
+)
 from daemon.values import (
     DIRECT_WAY,
     PROXY_WAY,
@@ -36,7 +48,9 @@ from daemon.values import (
 from states import BindStep, Event, Fault, Snapshot, Step
 
 __all__ = [
+    "DIRECTORY_LAYERS",
     "DIRECT_WAY",
+    "MAILBOX_LAYERS",
     "PROXY_WAY",
     "ApiToken",
     "AuditRecord",
@@ -48,6 +62,12 @@ __all__ = [
     "Cloud",
     "Clouds",
     "Credentials",
+    "Directories",
+    "Directory",
+    "DirectoryAccess",
+    "DirectoryObject",
+    "Examination",
+    "Found",
     "Greeting",
     "Inbox",
     "Journal",
@@ -55,13 +75,19 @@ __all__ = [
     "JournalUnavailable",
     "Keys",
     "Layer",
+    "Mailbox",
+    "MailboxAccess",
+    "Mailboxes",
+    "ObjectKind",
     "Observer",
     "Place",
     "ProviderFault",
+    "Registration",
     "Rekeyed",
     "Route",
     "Scope",
     "Secret",
+    "Sighting",
     "TokenStore",
     "Vault",
     "VaultLocked",
@@ -120,6 +146,46 @@ class Clouds(Protocol):
 
     async def close(self) -> None:
         """Close every connection."""
+
+
+class Mailbox(Protocol):
+    """The Microsoft mailbox account on one platform."""
+
+    async def examine(self) -> Examination:
+        """Walk `MAILBOX_LAYERS` with the account's own sign-in. Reads only; nothing is raised for a failed layer.
+
+        A sign-in that was refused lately is not tried again, so that no examination locks the account.
+        """
+
+
+class Mailboxes(Protocol):
+    """Makes the adapter for a mailbox account. Cheap: connections and tokens are shared behind it."""
+
+    def mailbox(self, access: MailboxAccess, route: Route) -> Mailbox:
+        """The adapter for `access.platform`."""
+
+
+class Directory(Protocol):
+    """Where addresses and groups are looked up. Every method but `examine` raises `ProviderFault`."""
+
+    async def examine(self) -> Examination:
+        """Walk `DIRECTORY_LAYERS`, ending with one lookup. Reads only; nothing is raised for a failed layer."""
+
+    async def find(self, wanted: str, *, kind: ObjectKind | None = None) -> Found:
+        """Look up an address (primary, alias or proxy), a name, a distinguished name or an id; `kind` narrows it."""
+
+    def members(self, group: DirectoryObject) -> AsyncIterator[DirectoryObject]:
+        """Users and contacts of a group, also through groups inside it, each once, as they arrive.
+
+        Cycles are harmless. `group` comes from `find` of the same directory.
+        """
+
+
+class Directories(Protocol):
+    """Makes the adapter for a directory. Cheap: connections and tokens are shared behind it."""
+
+    def directory(self, access: DirectoryAccess, route: Route) -> Directory:
+        """The adapter for `access.platform`."""
 
 
 class Journal(Protocol):

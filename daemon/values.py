@@ -164,12 +164,17 @@ PROXY_WAY: Final = ("proxy dns", "proxy tcp", "proxy connect", "proxy authentica
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """One layer of `DIRECT_WAY` or `PROXY_WAY`, as it was tried. Without `fault` it was passed."""
+    """One layer of a way, as it was tried. Without `fault` it was passed, unless `status` says otherwise.
+
+    A `warning` and a `skipped` layer do not end the way; `remedy` then says what to do about it.
+    """
 
     name: str
     seconds: float
     detail: str
     fault: ProviderFault | None = None
+    status: Literal["passed", "warning", "skipped"] = "passed"
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,10 @@ class Fault(Enum):
     NAME_NOT_RESOLVED = (
         "name-not-resolved",
         True,
-        ("Check the DNS servers of this host and that the service's name is spelled right ([binding] service_url)."),
+        (
+            "Check the DNS servers of this host and that the name is spelled right ([binding] service_url; for the "
+            "Microsoft side [account] and [directory])."
+        ),
     )
     UNREACHABLE = (
         "unreachable",
@@ -174,6 +177,191 @@ class Fault(Enum):
         "keys-refused",
         False,
         "The service no longer accepts this site's keys: they were revoked or the user changed. Rebind.",
+    )
+    # The Microsoft mailbox account.
+    AUTODISCOVER_FAILED = (
+        "autodiscover-failed",
+        True,
+        (
+            "Publish autodiscover for the address's domain (autodiscover.DOMAIN over HTTPS), or name the server in "
+            "[account] autodiscover_url."
+        ),
+    )
+    AUTODISCOVER_UNTRUSTED = (
+        "autodiscover-untrusted",
+        False,
+        (
+            "Autodiscover leads to a host outside the address's domain by a way that anybody can forge. If it is "
+            "yours, add it to [account] trusted_hosts; otherwise look at the domain's DNS."
+        ),
+    )
+    MAILBOX_SIGN_IN_REFUSED = (
+        "mailbox-sign-in-refused",
+        False,
+        "Check [account] smtp_address and password: Exchange did not accept them. Correct them, then rebind.",
+    )
+    MAILBOX_SCHEME_UNSUPPORTED = (
+        "mailbox-scheme-unsupported",
+        False,
+        (
+            "Let Exchange offer Basic over HTTPS to EWS and autodiscover, or install sitebind[negotiate], which "
+            "speaks NTLM and Negotiate."
+        ),
+    )
+    MAILBOX_ACCOUNT_DISABLED = (
+        "mailbox-account-disabled",
+        False,
+        "Enable the mailbox account's user in Active Directory, then rebind.",
+    )
+    MAILBOX_PASSWORD_EXPIRED = (
+        "mailbox-password-expired",
+        False,
+        "Set a new password for the mailbox account's user, put it into [account] password, then rebind.",
+    )
+    MAILBOX_MISSING = (
+        "mailbox-missing",
+        False,
+        (
+            "Give the account a mailbox on this platform, or correct [account] smtp_address to the primary address "
+            "of one that has it."
+        ),
+    )
+    MAILBOX_IDENTITY_INVALID = (
+        "mailbox-identity-invalid",
+        False,
+        "Correct [account] smtp_address and impersonation_probe: Exchange knows no user by that identity.",
+    )
+    PROBE_MAILBOX_MISSING = (
+        "probe-mailbox-missing",
+        False,
+        "Name another mailbox of this platform in [account] impersonation_probe; that one does not exist.",
+    )
+    IMPERSONATION_DENIED = (
+        "impersonation-denied",
+        False,
+        (
+            "Grant the account the right: on premises the role ApplicationImpersonation, in Microsoft 365 the "
+            "application permission by consent or RBAC for Applications. Permissions can take up to two hours."
+        ),
+    )
+    EWS_DISABLED = (
+        "ews-disabled",
+        False,
+        (
+            "Exchange Web Services are switched off for this tenant, application or user (EWSEnabled, "
+            "EwsAllowedAppIDs). Set [account] microsoft_365_protocol = graph; EWS ends there on 2027-04-01."
+        ),
+    )
+    EXCHANGE_BUSY = (
+        "exchange-busy",
+        True,
+        "No action: Exchange is busy, moving the mailbox or without its directory for a moment; it is tried again.",
+    )
+    # The Microsoft identity platform and Graph.
+    TENANT_UNKNOWN = (
+        "tenant-unknown",
+        False,
+        "Correct [account] tenant_id: the tenant's GUID or one of its domains, in the cloud of host_address.",
+    )
+    REGISTRATION_UNKNOWN = (
+        "registration-unknown",
+        False,
+        "Correct [account] client_id: the Application (client) ID of an app registration in this very tenant.",
+    )
+    REGISTRATION_BLOCKED = (
+        "registration-blocked",
+        False,
+        "Enable the application in the tenant (Enterprise applications), and let Conditional Access pass it.",
+    )
+    CLIENT_SECRET_REFUSED = (
+        "client-secret-refused",
+        False,
+        "Put the secret's Value (not its Secret ID) into [account] client_secret, then rebind.",
+    )
+    CLIENT_SECRET_EXPIRED = (
+        "client-secret-expired",
+        False,
+        "Make a new client secret for the app registration, put it into [account] client_secret, then rebind.",
+    )
+    WRONG_NATIONAL_CLOUD = (
+        "wrong-national-cloud",
+        False,
+        "Correct [account] host_address: the tenant lives in another Microsoft cloud than the one that was asked.",
+    )
+    CONSENT_MISSING = (
+        "consent-missing",
+        False,
+        (
+            "Give the app registration the application permissions that the detail names, with admin consent. "
+            "Permissions can take up to two hours."
+        ),
+    )
+    # The directory on premises.
+    DIRECTORY_UNREACHABLE = (
+        "directory-unreachable",
+        True,
+        (
+            "Check [directory] server, or the DNS records of the domain controllers, and that their port (636 for "
+            "ldaps, 389 for starttls) is open from this host."
+        ),
+    )
+    DIRECTORY_SIGN_IN_REFUSED = (
+        "directory-sign-in-refused",
+        False,
+        "Check [directory] user (user@domain or a distinguished name) and password, correct them, then rebind.",
+    )
+    DIRECTORY_ACCOUNT_BLOCKED = (
+        "directory-account-blocked",
+        False,
+        "Unlock or enable the directory user as the detail says (locked, disabled, expired, not at this hour).",
+    )
+    DIRECTORY_PASSWORD_EXPIRED = (
+        "directory-password-expired",
+        False,
+        "Set a new password for the directory user, put it into [directory] password, then rebind.",
+    )
+    DIRECTORY_PROTECTION_REQUIRED = (
+        "directory-protection-required",
+        False,
+        ("The server takes sign-ins only over a protected connection: set [directory] security = ldaps or starttls."),
+    )
+    DIRECTORY_TLS_UNAVAILABLE = (
+        "directory-tls-unavailable",
+        False,
+        "The server offers no TLS: give the domain controller a certificate, or use its LDAPS port with ldaps.",
+    )
+    DIRECTORY_BASE_UNKNOWN = (
+        "directory-base-unknown",
+        False,
+        "Correct [directory] base_dn: it must lie in the domain of this server (DC=corp,DC=example,DC=com).",
+    )
+    DIRECTORY_ACCESS_DENIED = (
+        "directory-access-denied",
+        False,
+        "Let the directory user read users and groups below [directory] base_dn.",
+    )
+    DIRECTORY_BUSY = (
+        "directory-busy",
+        True,
+        "No action: the directory server is busy, starting or stopping; it is tried again.",
+    )
+    DIRECTORY_UNSUITABLE = (
+        "directory-unsuitable",
+        False,
+        "What answers is no Active Directory: name a domain controller in [directory] server.",
+    )
+    DIRECTORY_OBJECT_MISSING = (
+        "directory-object-missing",
+        False,
+        "The account's address is not in this directory: correct [account] smtp_address, base_dn or domains.",
+    )
+    DIRECTORY_TYPE_CONTRADICTED = (
+        "directory-type-contradicted",
+        False,
+        (
+            "Set [account] directory_type to what the detail says: on premises and hybrid microsoft-active-directory, "
+            "Microsoft 365 alone microsoft-365-directory."
+        ),
     )
     # This server.
     CREDENTIALS_MISSING = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from daemon.providers.body import decoded, encoded
 from daemon.providers.failure import Target, target_of
 from daemon.providers.mishaps import classified, redirected, too_large
 from daemon.providers.proxy_refusals import ProxyRefusals
+from daemon.providers.quoting import quoted
 from daemon.providers.reach import untrusted, vouched_for, walk
 from daemon.providers.trail import Trail
 from daemon.providers.trust import TrustStore
@@ -33,6 +34,7 @@ from states import Fault
 
 Observe = Callable[[str, str, float], None]
 USER_AGENT: Final = f"sitebind/{__version__}"
+_STOPPING: Final = "sitebind is stopping, so the call was not made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,24 @@ class Limits:
     total: float = 30.0
     largest: int = 2**20
     routes: int = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is let pass in one call beyond the usual; each for whom its protocol wants it.
+
+    `largest` is the largest answer in bytes (0: the usual). `redirects`: a redirect is given back as an answer, never
+    followed. `cleartext`: http:// too, for what carries no secret. `alone`: over a session of its own with a single
+    connection, for sign-ins that belong to the connection (NTLM, Negotiate); see `HttpClients.alone`.
+    """
+
+    largest: int = 0
+    redirects: bool = False
+    cleartext: bool = False
+    alone: aiohttp.ClientSession | None = None
+
+
+USUAL: Final = Terms()
 
 
 @dataclass(slots=True)
@@ -85,6 +105,17 @@ class HttpClients:
             if not kept.users and self._kept.get(route) is not kept:
                 await kept.session.close()
 
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Lend a session that holds one connection at the most, closed at the end: see `Terms.alone`."""
+        if self._closed:
+            raise ProviderFault(Fault.CONNECTION_LOST, _STOPPING)
+        session = _new_session(connections=1)
+        try:
+            yield session
+        finally:
+            await session.close()
+
     async def close(self) -> None:
         """Cut every connection; later calls end in a fault. Safe to repeat."""
         self._closed = True
@@ -93,7 +124,7 @@ class HttpClients:
 
     def _take(self, route: Route) -> _Kept:
         if self._closed:
-            raise ProviderFault(Fault.CONNECTION_LOST, "sitebind is stopping, so the call was not made")
+            raise ProviderFault(Fault.CONNECTION_LOST, _STOPPING)
         kept = self._kept.get(route)
         if kept is None:
             kept = self._kept[route] = _Kept(_new_session())
@@ -116,6 +147,7 @@ class _Request:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
     request_id: str
+    terms: Terms
 
 
 class HttpClient:
@@ -135,9 +167,13 @@ class HttpClient:
         request_id: str = "",
         json: object = None,
         form: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         application: str = "",
+        terms: Terms = USUAL,
     ) -> Answer:
-        """Send one request over HTTPS and give whatever was answered, except redirects.
+        """Send one request over HTTPS and give whatever was answered, except redirects (see `terms`).
+
+        `json` and `form` name their content type themselves; for `body` it stands in `headers`.
 
         Calls of one `application` share its rate budget: they wait while the service says it is spent.
 
@@ -148,14 +184,19 @@ class HttpClient:
         budget = (_origin(url), application, endpoint)
         await allowances.wait(budget)
         started = clock.monotonic()
-        headers, body = encoded(headers, json=json, form=form)
-        outcome = await self._outcome(_Request(method, url, headers, body, request_id))
+        headers, content = encoded(headers, json=json, form=form)
+        content = body if content is None else content
+        outcome = await self._outcome(_Request(method, url, headers, content, request_id, terms))
         code = outcome.fault.code if isinstance(outcome, ProviderFault) else str(outcome.status)
         self._clients.observe(endpoint, code, clock.monotonic() - started)
         if isinstance(outcome, ProviderFault):
             raise failure.with_request_id(outcome, request_id)
         allowances.note(budget, status=outcome.status, headers=outcome.headers)
         return outcome
+
+    def alone(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        """A session for `Terms.alone`."""
+        return self._clients.alone()
 
     async def reach(self, url: str) -> str:
         """Prove name, TCP, proxy and TLS one by one, without a request; a sentence says what was reached."""
@@ -189,7 +230,7 @@ class HttpClient:
         """Give the fault as a value, so that it is raised where no exception of aiohttp is its context."""
         target = Target(host="", port=0)
         try:
-            url = _parsed(request.url)
+            url = _parsed(request.url, cleartext=request.terms.cleartext)
             target = self._target(url)
             if target.proxy:
                 self._clients.refusals.check(self._route, proxy=target.proxy)
@@ -210,7 +251,7 @@ class HttpClient:
         proxy = _proxy_options(self._route) if target.proxy else {}
         limits = self._clients.limits
         async with (
-            self._clients.session(self._route) as session,
+            self._session(request.terms) as session,
             session.request(
                 request.method,
                 url,
@@ -224,15 +265,23 @@ class HttpClient:
         ):
             return await self._read(request, response)
 
+    @asynccontextmanager
+    async def _session(self, terms: Terms) -> AsyncIterator[aiohttp.ClientSession]:
+        if terms.alone is not None:
+            yield terms.alone
+            return
+        async with self._clients.session(self._route) as session:
+            yield session
+
     async def _read(self, request: _Request, response: aiohttp.ClientResponse) -> Answer:
-        if 300 <= response.status < 400:
+        if 300 <= response.status < 400 and not request.terms.redirects:
             raise redirected(response)
-        body = bytearray()
+        body, largest = bytearray(), request.terms.largest or self._clients.limits.largest
         async for chunk in response.content.iter_any():
             body += chunk
-            if len(body) > self._clients.limits.largest:
+            if len(body) > largest:
                 response.close()
-                raise too_large(response.url, self._clients.limits.largest)
+                raise too_large(response.url, largest)
         wait = retry_after(response.status, response.headers, now=self._clients.clock.now())
         return Answer(
             status=response.status,
@@ -247,16 +296,18 @@ class HttpClient:
         return target_of(self._route, url.host or "", url.port or 443)
 
 
-def _parsed(url: str) -> URL:
-    """Read an address. Only HTTPS is spoken: every call carries a secret."""
+def _parsed(url: str, *, cleartext: bool = False) -> URL:
+    """Read an address. Only HTTPS is spoken where a call carries a secret."""
+    schemes = {"https", "http"} if cleartext else {"https"}
     try:
         parsed = URL(url, encoded=True)
-        usable = parsed.scheme == "https" and bool(parsed.host) and parsed.port is not None
+        usable = parsed.scheme in schemes and bool(parsed.host) and parsed.port is not None
     except ValueError:
         usable = False
     if not usable:
         raise ProviderFault(
-            Fault.REQUEST_REFUSED, "[binding] service_url must read like https://host or https://host:port"
+            Fault.REQUEST_REFUSED,
+            f"{quoted(url)} is no address to call: it must read like https://host or https://host:port",
         )
     return parsed
 
@@ -270,10 +321,10 @@ def _origin(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
 
 
-def _new_session() -> aiohttp.ClientSession:
+def _new_session(*, connections: int = 100) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # The threaded resolver asks the system, so /etc/hosts and nsswitch.conf hold here as elsewhere.
-        connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), keepalive_timeout=10.0),
+        connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), keepalive_timeout=10.0, limit=connections),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
         trust_env=False,

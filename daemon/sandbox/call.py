@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A request. `service_time` is what the service believes (see clock-skew), `now` what is true."""
+    """A request. `service_time` is what the service believes (see clock-skew), `now` what is true.
+
+    `connection` tells apart the connections that calls come over, for sign-ins that belong to one (NTLM).
+    """
 
     path: str
     query: Mapping[str, str]
@@ -27,6 +30,8 @@ class Call:
     endpoint: Endpoint
     now: datetime
     service_time: datetime
+    method: str = "POST"
+    connection: object = None
     standing: Standing | None = None
 
     def spend(self, allowance: Allowance) -> bool:

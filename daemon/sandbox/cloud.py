@@ -45,19 +45,23 @@ class Traffic:
     calls: Counter[str] = field(default_factory=Counter)
 
 
+Find = Callable[[str, str], Route | None]
+"""The route of a method and a path, for hosts whose paths hold ids."""
+
+
 class Listener:
     """Handles every request to one host. `gateway`: errors and headers of API 2.0's gateway."""
 
     def __init__(
         self,
         traffic: Traffic,
-        routes: Mapping[str, Route],
+        routes: Mapping[str, Route] | Find,
         *,
         gateway: bool = False,
         control: Control | None = None,
     ) -> None:
         self._traffic = traffic
-        self._routes = routes
+        self._find: Find = routes if callable(routes) else (lambda _, path: routes.get(path))
         self._gateway = gateway
         self._control = control
         self._disturbance = Disturbance(traffic.script, stopping=traffic.stopping, gateway=gateway)
@@ -69,7 +73,7 @@ class Listener:
             answer = self._control.answer(request.method, request.path, headers=request.headers, body=body)
             return to_response(answer, {"Cache-Control": "no-store"})
         now = self._traffic.now()
-        route = self._routes.get(request.path)
+        route = self._find(request.method, request.path)
         if route is None or request.method != route.method:
             return to_response(self._misrouted(route), self._headers(request, now))
         return await self._serve(request, route, now=now)
@@ -95,6 +99,8 @@ class Listener:
             endpoint=route.endpoint,
             now=now,
             service_time=service_time,
+            method=request.method,
+            connection=request.transport,
         )
         return _deliver(call, route, headers=headers)
 

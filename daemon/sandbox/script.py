@@ -24,11 +24,20 @@ class Endpoint(Enum):
     WHOAMI = "whoami"
     ROLES = "roles"
     USERS = "users"
+    AUTODISCOVER = "autodiscover"
+    EWS = "ews"
+    IDENTITY = "identity"
+    GRAPH = "graph"
 
 
 _ALL: Final = frozenset(Endpoint)
 _V1: Final = frozenset({Endpoint.DISCOVER, Endpoint.LOGIN, Endpoint.LOGOUT, Endpoint.ACCOUNT, Endpoint.PROFILE})
-_AUTHORISED: Final = _ALL - {Endpoint.DISCOVER, Endpoint.LOGIN, Endpoint.TOKEN}
+_EXCHANGE: Final = frozenset({Endpoint.AUTODISCOVER, Endpoint.EWS})
+_MAILBOX: Final = frozenset({Endpoint.EWS, Endpoint.GRAPH})
+_MICROSOFT: Final = _EXCHANGE | {Endpoint.IDENTITY, Endpoint.GRAPH}
+_IDENTITY: Final = frozenset({Endpoint.IDENTITY})
+_MIMECAST: Final = _ALL - _MICROSOFT
+_AUTHORISED: Final = _MIMECAST - {Endpoint.DISCOVER, Endpoint.LOGIN, Endpoint.TOKEN}
 _ROLE: Final = _AUTHORISED - {Endpoint.LOGOUT, Endpoint.WHOAMI}
 _SIGN_IN: Final = frozenset({Endpoint.LOGIN, Endpoint.TOKEN})
 _NEVER_AIMED: Final[frozenset[Endpoint]] = frozenset()
@@ -76,6 +85,59 @@ class Trouble(Enum):
         "Password sign-in is not allowed to the user: discovery lists none, login refuses.",
         frozenset({Endpoint.DISCOVER, Endpoint.LOGIN}),
     )
+    WRONG_MAILBOX_PASSWORD = (
+        "wrong-mailbox-password",
+        "Exchange refuses the mailbox account's password (401).",
+        _EXCHANGE,
+    )
+    NO_IMPERSONATION = (
+        "no-impersonation",
+        "The account may not work in other mailboxes (EWS: ErrorImpersonateUserDenied; Graph: 403).",
+        _MAILBOX,
+    )
+    NO_MAILBOX = (
+        "no-mailbox",
+        "The account has no mailbox (EWS: ErrorMissingEmailAddress; Graph: MailboxNotEnabledForRESTAPI).",
+        _MAILBOX,
+    )
+    MOVED_MAILBOX = (
+        "moved-mailbox",
+        "The mailbox is being moved (EWS: ErrorMailboxMoveInProgress; Graph: 503).",
+        _MAILBOX,
+    )
+    HALF_MIGRATED = (
+        "half-migrated",
+        "Autodiscover on premises sends the account to Microsoft 365, where it has no mailbox yet.",
+        _EXCHANGE | {Endpoint.GRAPH},
+    )
+    REDIRECT_LOOP = (
+        "redirect-loop",
+        "Autodiscover redirects in a circle.",
+        frozenset({Endpoint.AUTODISCOVER}),
+    )
+    NO_AUTODISCOVER = (
+        "no-autodiscover",
+        "Nothing is found where autodiscover should be (404).",
+        frozenset({Endpoint.AUTODISCOVER}),
+    )
+    EWS_DISABLED = "ews-disabled", "EWS are switched off for the tenant (403).", frozenset({Endpoint.EWS})
+    EXPIRED_CLIENT_SECRET = (
+        "expired-client-secret",
+        "The client secret is expired (AADSTS7000222).",
+        _IDENTITY,
+    )
+    WRONG_CLIENT_SECRET = (
+        "wrong-client-secret",
+        "The client secret is refused (AADSTS7000215).",
+        _IDENTITY,
+    )
+    WRONG_TENANT = "wrong-tenant", "The tenant is unknown (AADSTS90002).", _IDENTITY
+    UNKNOWN_REGISTRATION = (
+        "unknown-registration",
+        "The app registration is not in the tenant (AADSTS700016).",
+        _IDENTITY,
+    )
+    MISSING_CONSENT = "missing-consent", "Tokens are issued without any role: nobody consented.", _IDENTITY
     THROTTLED = "throttled", "429; X-RateLimit-Reset says SECONDS in milliseconds.", _ALL, 2.0
     SERVICE_ERROR = "service-error", "500 with an envelope and 503 with plain text, in turn.", _ALL
     EMPTY_BODY = "empty-body", "200 without a body.", _ALL

@@ -1,4 +1,4 @@
-"""The sandbox as a whole: certificates, three TLS listeners on loopback, ordered start and stop.
+"""The sandbox as a whole: certificates, five TLS listeners on loopback, ordered start and stop.
 
 Started by `sitebind sandbox`, `sitebind demo`, the contract tests and the bench.
 """
@@ -23,6 +23,8 @@ from daemon.sandbox.api_v2 import ApiV2
 from daemon.sandbox.authority import Certificates, Pair, ensure_certificates
 from daemon.sandbox.cloud import Listener, Route, Traffic
 from daemon.sandbox.control import Control
+from daemon.sandbox.exchange import Exchange
+from daemon.sandbox.graph import Graph
 from daemon.sandbox.script import Endpoint, Script, Trouble
 
 if TYPE_CHECKING:
@@ -37,15 +39,19 @@ _STOP_WITHIN: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Ports of the three hosts; 0 takes a free one."""
+    """Ports of the five hosts; 0 takes a free one."""
 
     global_host: int = 0
     regional_host: int = 0
     services_host: int = 0
+    exchange_host: int = 0
+    microsoft_host: int = 0
 
 
 class Sandbox:
-    """A simulated Mimecast. The constructor only stores; `start` and `stop`, or `async with`, do the work.
+    """A simulated Mimecast, with the Microsoft side that a company has.
+
+    The constructor only stores; `start` and `stop`, or `async with`, do the work.
 
     `directory` keeps the certificates and, while the sandbox runs, `sandbox.json` with addresses. `now` is
     the service's clock (UTC-aware); certificates follow the machine's.
@@ -67,7 +73,7 @@ class Sandbox:
         self._running: _Running | None = None
 
     async def start(self) -> None:
-        """Listen on all three hosts; raises OSError when a port is taken, and leaves nothing open then."""
+        """Listen on all five hosts; raises OSError when a port is taken, and leaves nothing open then."""
         if self._running is not None:
             raise RuntimeError("the sandbox runs already")
         today = datetime.now(UTC)
@@ -114,6 +120,16 @@ class Sandbox:
         return _url(self._listening.services_port)
 
     @property
+    def exchange_url(self) -> str:
+        """Exchange on premises: autodiscover and EWS."""
+        return _url(self._listening.exchange_port)
+
+    @property
+    def microsoft_url(self) -> str:
+        """Microsoft's cloud: the identity platform, Graph, and Exchange Online's autodiscover and EWS."""
+        return _url(self._listening.microsoft_port)
+
+    @property
     def ca_file(self) -> Path:
         """The CA which a client has to trust (PEM)."""
         return self._listening.certificates.ca_file
@@ -140,12 +156,31 @@ class Sandbox:
             (Listener(running.traffic, _global_routes(v1), control=control), steady, self._ports.global_host),
             (Listener(running.traffic, _regional_routes(v1)), fickle, self._ports.regional_host),
             (self._services(running.traffic), fickle, self._ports.services_host),
+            (Listener(running.traffic, self._exchange().find), steady, self._ports.exchange_host),
+            (Listener(running.traffic, self._microsoft().find), steady, self._ports.microsoft_host),
         )
         ports = [await _open(running.stack, listener, port=port, tls=tls) for listener, tls, port in hosts]
-        running.global_port, running.regional_port, running.services_port = ports
+        running.global_port, running.regional_port, running.services_port = ports[:3]
+        running.exchange_port, running.microsoft_port = ports[3:]
 
     def _services(self, traffic: Traffic) -> Listener:
         return Listener(traffic, _services_routes(ApiV2(world=self.world, script=self.script)), gateway=True)
+
+    def _exchange(self) -> Exchange:
+        return Exchange(
+            tenant=self.world.tenant,
+            script=self.script,
+            url=lambda: self.exchange_url,
+            cloud_url=lambda: self.microsoft_url,
+        )
+
+    def _microsoft(self) -> Graph:
+        return Graph(
+            tenant=self.world.tenant,
+            script=self.script,
+            url=lambda: self.microsoft_url,
+            exchange_url=lambda: self.exchange_url,
+        )
 
     def _forget(self) -> None:
         self._running = None
@@ -156,6 +191,8 @@ class Sandbox:
             "global_url": self.global_url,
             "regional_url": self.regional_url,
             "services_url": self.services_url,
+            "exchange_url": self.exchange_url,
+            "microsoft_url": self.microsoft_url,
             "ca_file": str(self.ca_file.resolve()),
             "pid": os.getpid(),
         }
@@ -171,6 +208,8 @@ class _Running:
     global_port: int = 0
     regional_port: int = 0
     services_port: int = 0
+    exchange_port: int = 0
+    microsoft_port: int = 0
 
 
 def _url(port: int) -> str:

@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Final
 
 from daemon.sandbox.keys import Allowance, Chance, KeyRing, Limits, TokenBook
+from daemon.sandbox.tenant import Tenant, demo_tenant
 
 # The credentials of the demo's world. They open nothing but this sandbox, so they are no secrets.
 DEMO_COMPANY: Final = "Example Ltd"
@@ -140,6 +141,7 @@ class World:
     users: dict[str, User] = field(default_factory=dict)
     applications: dict[str, Application] = field(default_factory=dict)
     service_applications: dict[str, ServiceApplication] = field(default_factory=dict)
+    tenant: Tenant = field(default_factory=Tenant)
     _domains: dict[str, Account] = field(default_factory=dict)
 
     def add_account(self, account: Account) -> None:
@@ -211,6 +213,7 @@ def small_world(
     Sites that share the demo's user share its number of bindings: for 1,000 sites raise `keys_per_user`.
     """
     world = empty_world(key_lifetime=key_lifetime, keys_per_user=keys_per_user, limits=limits, chance=chance)
+    world.tenant = demo_tenant()
     world.add_account(
         Account(
             code=DEMO_ACCOUNT_CODE,
