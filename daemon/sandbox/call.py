@@ -21,6 +21,7 @@ class Call:
     """A request. `service_time` is what the service believes (see clock-skew), `now` what is true.
 
     `connection` tells apart the connections that calls come over, for sign-ins that belong to one (NTLM).
+    `raw_query` is the query as it was sent; `marks` are headers that the answer will carry, such as its id.
     """
 
     path: str
@@ -32,6 +33,8 @@ class Call:
     service_time: datetime
     method: str = "POST"
     connection: object = None
+    raw_query: str = ""
+    marks: Mapping[str, str] = field(default_factory=dict)
     standing: Standing | None = None
 
     def spend(self, allowance: Allowance) -> bool:

@@ -6,7 +6,6 @@ Built by `server.py`; the answers themselves come from `api_v1.py`, `api_v2.py` 
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
-from daemon.sandbox.call import Answer, Call, Refusal, failure, gateway_failure
+from daemon.sandbox.call import Answer, Call, Refusal
 from daemon.sandbox.disturbance import Disturbance, to_response
+from daemon.sandbox.manner import Manner
 from daemon.sandbox.script import Endpoint, Script, Trouble
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class Route:
     endpoint: Endpoint
     handle: Callable[[Call], Answer]
     method: str = "POST"
+    plays: frozenset[Trouble] = frozenset()
+    """Troubles of delivery that the handler plays itself, for the calls which this one carries."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,21 +52,21 @@ Find = Callable[[str, str], Route | None]
 
 
 class Listener:
-    """Handles every request to one host. `gateway`: errors and headers of API 2.0's gateway."""
+    """Handles every request to one host; `manner` is how that host speaks of failures."""
 
     def __init__(
         self,
         traffic: Traffic,
         routes: Mapping[str, Route] | Find,
         *,
-        gateway: bool = False,
+        manner: Manner | None = None,
         control: Control | None = None,
     ) -> None:
         self._traffic = traffic
         self._find: Find = routes if callable(routes) else (lambda _, path: routes.get(path))
-        self._gateway = gateway
+        self._manner = manner or Manner()
         self._control = control
-        self._disturbance = Disturbance(traffic.script, stopping=traffic.stopping, gateway=gateway)
+        self._disturbance = Disturbance(traffic.script, stopping=traffic.stopping, manner=self._manner)
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -75,7 +77,9 @@ class Listener:
         now = self._traffic.now()
         route = self._find(request.method, request.path)
         if route is None or request.method != route.method:
-            return to_response(self._misrouted(route), self._headers(request, now))
+            headers = self._headers(request, now)
+            allowed = None if route is None else route.method
+            return to_response(self._manner.misrouted(allowed=allowed, marks=headers), headers)
         return await self._serve(request, route, now=now)
 
     async def _serve(self, request: web.BaseRequest, route: Route, *, now: datetime) -> web.StreamResponse:
@@ -88,7 +92,7 @@ class Listener:
             service_time = now + timedelta(seconds=skew.seconds) if skew is not None else now
         headers = self._headers(request, service_time)
         if traffic.script.active:
-            disturbed = await self._disturbance.answer(request, route.endpoint, headers)
+            disturbed = await self._disturbance.answer(request, route.endpoint, headers=headers, apart=route.plays)
             if disturbed is not None:
                 return disturbed
         call = Call(
@@ -101,22 +105,13 @@ class Listener:
             service_time=service_time,
             method=request.method,
             connection=request.transport,
+            marks=headers,
+            raw_query=request.rel_url.raw_query_string,
         )
         return _deliver(call, route, headers=headers)
 
     def _headers(self, request: web.BaseRequest, service_time: datetime) -> dict[str, str]:
-        headers = {"Date": format_datetime(service_time, usegmt=True)}
-        if self._gateway:
-            headers["x-request-id"] = request.headers.get("x-request-id") or str(uuid.uuid4())
-        return headers
-
-    def _misrouted(self, route: Route | None) -> Answer:
-        status, code, message = (404, "err_not_found", "No such path")  # [gap] ours: codes and texts
-        if route is not None:
-            status, code, message = (405, "err_method_not_allowed", f"Use {route.method}")
-        if self._gateway:
-            return gateway_failure(status, code, message=message)
-        return failure(status, code, message=message)
+        return {"Date": format_datetime(service_time, usegmt=True), **self._manner.marks(request.headers)}
 
 
 def _deliver(call: Call, route: Route, *, headers: dict[str, str]) -> web.Response:

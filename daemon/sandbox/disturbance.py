@@ -6,12 +6,14 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
-from daemon.sandbox.call import Answer, failure, gateway_failure
+from daemon.sandbox.call import Answer
+from daemon.sandbox.manner import Manner
 from daemon.sandbox.script import Active, Endpoint, Script, Trouble
 
 HUGE: Final = 48 * 2**20
@@ -21,7 +23,18 @@ _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _JSON: Final = "application/json"
 
 Headers = Mapping[str, str]
-_Way = Callable[[web.BaseRequest, Active, Headers], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hit:
+    """A call that a trouble strikes."""
+
+    active: Active
+    endpoint: Endpoint
+    headers: Headers
+
+
+_Way = Callable[[web.BaseRequest, _Hit], Awaitable[web.StreamResponse]]
 
 
 def to_response(answer: Answer, headers: Headers) -> web.Response:
@@ -35,12 +48,12 @@ def to_response(answer: Answer, headers: Headers) -> web.Response:
 
 
 class Disturbance:
-    """Answers in place of the service while such a trouble is in force. `gateway`: errors as API 2.0's."""
+    """Answers in place of the service while such a trouble is in force, in the host's `manner`."""
 
-    def __init__(self, script: Script, *, stopping: asyncio.Event, gateway: bool) -> None:
+    def __init__(self, script: Script, *, stopping: asyncio.Event, manner: Manner) -> None:
         self._script = script
         self._stopping = stopping
-        self._gateway = gateway
+        self._manner = manner
         self._ways: tuple[tuple[Trouble, _Way], ...] = (
             (Trouble.RESET, self._reset),
             (Trouble.THROTTLED, self._throttled),
@@ -52,15 +65,20 @@ class Disturbance:
             (Trouble.HALF_BODY, self._half),
         )
 
-    async def answer(self, request: web.BaseRequest, endpoint: Endpoint, headers: Headers) -> web.StreamResponse | None:
-        """Give the disturbed answer, or None when the service itself should answer."""
+    async def answer(
+        self, request: web.BaseRequest, endpoint: Endpoint, *, headers: Headers, apart: Collection[Trouble] = ()
+    ) -> web.StreamResponse | None:
+        """Give the disturbed answer, or None when the service itself should answer.
+
+        Troubles that stand `apart` are left to the service. `headers` go onto whatever is answered.
+        """
         slow = self._script.strikes(Trouble.SLOW, endpoint)
         if slow is not None and not await self._wait(slow.seconds):
             return _cut(request)
         for trouble, way in self._ways:
-            active = self._script.strikes(trouble, endpoint)
+            active = None if trouble in apart else self._script.strikes(trouble, endpoint)
             if active is not None:
-                return await way(request, active, headers)
+                return await way(request, _Hit(active=active, endpoint=endpoint, headers=headers))
         return None
 
     async def _wait(self, seconds: float) -> bool:
@@ -72,38 +90,32 @@ class Disturbance:
             return True
         return False
 
-    async def _reset(self, request: web.BaseRequest, _active: Active, _headers: Headers) -> web.StreamResponse:
+    async def _reset(self, request: web.BaseRequest, _hit: _Hit) -> web.StreamResponse:
         return _cut(request)
 
-    async def _throttled(self, _request: web.BaseRequest, active: Active, headers: Headers) -> web.StreamResponse:
-        # [gap] ours: the body of a 429. The headers are as recorded, Reset in milliseconds.
-        limits = {
-            "X-RateLimit-Limit": "800",
-            "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Reset": str(int(active.seconds * 1000)),
-        }
-        return to_response(self._failure(429, "too_many_requests", "Quota exceeded"), {**headers, **limits})
+    async def _throttled(self, _request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
+        active = hit.active
+        answer = self._manner.throttled(hit.endpoint, seconds=active.seconds, strike=active.strikes, marks=hit.headers)
+        return to_response(answer, hit.headers)
 
-    async def _service_error(self, _request: web.BaseRequest, active: Active, headers: Headers) -> web.StreamResponse:
-        if active.strikes % 2:
-            return to_response(self._failure(500, "err_platform", "An unexpected error occurred"), headers)
-        plain = Answer(status=503, body=b"Service Unavailable", headers={"Content-Type": "text/plain"})
-        return to_response(plain, headers)
+    async def _service_error(self, _request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
+        answer = self._manner.failing(hit.endpoint, strike=hit.active.strikes, marks=hit.headers)
+        return to_response(answer, hit.headers)
 
-    async def _empty(self, _request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
-        return to_response(Answer(body=b"", headers={"Content-Type": _JSON}), headers)
+    async def _empty(self, _request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
+        return to_response(Answer(body=b"", headers={"Content-Type": _JSON}), hit.headers)
 
-    async def _malformed(self, _request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
+    async def _malformed(self, _request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
         page = b"<html><body>An intermediate system would like a word</body></html>"
-        return to_response(Answer(body=page, headers={"Content-Type": _JSON}), headers)
+        return to_response(Answer(body=page, headers={"Content-Type": _JSON}), hit.headers)
 
-    async def _wrong_shape(self, _request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
+    async def _wrong_shape(self, _request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
         shape = {"meta": "fine", "data": {"0": ["unexpected"]}, "fail": None, "access_token": {}, "roles": 7}
-        return to_response(Answer(body=shape), headers)
+        return to_response(Answer(body=shape), hit.headers)
 
-    async def _huge(self, request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
+    async def _huge(self, request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
         # Without a Content-Length: the caller has to count for itself.
-        response = web.StreamResponse(headers={**headers, "Content-Type": _JSON})
+        response = web.StreamResponse(headers={**hit.headers, "Content-Type": _JSON})
         await response.prepare(request)
         await response.write(b'{"meta": {"status": 200}, "data": [')
         for _ in range(HUGE // len(_CHUNK)):
@@ -113,19 +125,14 @@ class Disturbance:
         await response.write(b"]}")
         return response
 
-    async def _half(self, request: web.BaseRequest, _active: Active, headers: Headers) -> web.StreamResponse:
+    async def _half(self, request: web.BaseRequest, hit: _Hit) -> web.StreamResponse:
         length = str(10 * len(_BEGINNING))
-        response = web.StreamResponse(headers={**headers, "Content-Type": _JSON, "Content-Length": length})
+        response = web.StreamResponse(headers={**hit.headers, "Content-Type": _JSON, "Content-Length": length})
         await response.prepare(request)
         await response.write(_BEGINNING)
         if request.transport is not None:
             request.transport.close()
         return response
-
-    def _failure(self, status: int, code: str, message: str) -> Answer:
-        if self._gateway:
-            return gateway_failure(status, code, message=message)
-        return failure(status, code, message=message, retryable=True)
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

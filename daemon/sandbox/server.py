@@ -25,6 +25,7 @@ from daemon.sandbox.cloud import Listener, Route, Traffic
 from daemon.sandbox.control import Control
 from daemon.sandbox.exchange import Exchange
 from daemon.sandbox.graph import Graph
+from daemon.sandbox.manner import GatewayManner
 from daemon.sandbox.script import Endpoint, Script, Trouble
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Sandbox:
         running.exchange_port, running.microsoft_port = ports[3:]
 
     def _services(self, traffic: Traffic) -> Listener:
-        return Listener(traffic, _services_routes(ApiV2(world=self.world, script=self.script)), gateway=True)
+        return Listener(traffic, _services_routes(ApiV2(world=self.world, script=self.script)), manner=GatewayManner())
 
     def _exchange(self) -> Exchange:
         return Exchange(
