@@ -122,7 +122,7 @@ def _convert(form: Form, option: Option, text: str) -> None:
     except BadValue as bad:
         form.findings.error(option.key, str(bad), hint=_OWN_LINE if commented else bad.hint)
         return
-    if value == ():
+    if value == () and option.kind != "steps":
         form.findings.error(option.key, "holds no item", hint="name one, or remove the line")
         return
     if commented:

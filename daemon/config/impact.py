@@ -12,6 +12,7 @@ Input = tuple[str, str, object]
 """(section, option, value); the value of a secret is its `SecretSource` or None."""
 
 _WEIGHT = {impact: weight for weight, impact in enumerate(Impact)}
+_PLAIN = SiteSettings()
 _USER_SIGN_IN = ("email", "password", "application_id", "application_key")
 _APPLICATION_SIGN_IN = ("client_id", "client_secret")
 
@@ -39,9 +40,13 @@ def worst(changes: Iterable[Change]) -> Impact:
 
 
 def bind_inputs(settings: SiteSettings) -> list[Input]:
-    """Everything that a binding depends on, in a stable order: the options whose change means a new bind."""
+    """Everything that a binding depends on, in a stable order: the options whose change means a new bind.
+
+    What holds its default is left out, so that an option which a later version adds changes no stored fingerprint.
+    """
     rows = (option for option in OPTIONS if option.impact is Impact.REBIND)
-    return [(row.section, row.name, _site_value(settings, row)) for row in rows]
+    values = [(row, _site_value(settings, row)) for row in rows]
+    return [(row.section, row.name, value) for row, value in values if value != _site_value(_PLAIN, row)]
 
 
 def sign_in_inputs(settings: SiteSettings) -> list[Input]:

@@ -14,6 +14,8 @@ from daemon.ports import Secret
 
 AuthenticationType = Literal["cloud", "domain", "application"]
 DirectoryType = Literal["microsoft-active-directory", "microsoft-365-directory"]
+MailboxProtocol = Literal["graph", "ews"]
+RequiredStep = Literal["mailbox", "directory"]
 DirectorySecurity = Literal["ldaps", "starttls", "none"]
 SecretKind = Literal["file", "env", "credential", "keyring", "literal", "plain"]
 LogFormat = Literal["text", "json"]
@@ -71,9 +73,15 @@ class AccountSettings:
     smtp_address: str = ""
     password: SecretSource | None = None
     use_exchange_impersonation: bool = True
+    impersonation_probe: str = ""
     directory_type: DirectoryType = "microsoft-active-directory"
     requires_authentication: bool = True
+    autodiscover_url: str = ""
+    trusted_hosts: tuple[str, ...] = ()
+    microsoft_365_protocol: MailboxProtocol = "graph"
     host_address: str = ""
+    graph_url: str = ""
+    exchange_online_url: str = ""
     tenant_id: str = ""
     client_id: str = ""
     client_secret: SecretSource | None = None
@@ -81,7 +89,7 @@ class AccountSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectorySettings:
-    """[directory]: where groups and addresses are looked up on premises."""
+    """[directory]: where groups and addresses are looked up on premises, and how answers are kept (seconds)."""
 
     server: str = ""
     base_dn: str = ""
@@ -89,6 +97,8 @@ class DirectorySettings:
     user: str = ""
     password: SecretSource | None = None
     domains: tuple[str, ...] = ()
+    cache_for: int = 3600
+    members_limit: int = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +118,7 @@ class BindingSettings:
     client_secret: SecretSource | None = None
     service_url: str = ""
     trusted_suffixes: tuple[str, ...] = ("mimecast.com",)
+    require: tuple[RequiredStep, ...] = ("mailbox", "directory")
     automatic: bool = True
     verify_every: int = 900
     lost_after: int = 3

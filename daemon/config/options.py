@@ -12,7 +12,7 @@ from states import Impact
 
 Kind = Literal[
     "text", "choice", "flag", "integer", "duration", "port", "listen", "host", "address", "url", "path",
-    "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions", "socket", "mode",
+    "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions", "socket", "mode", "steps",
 ]  # fmt: skip
 
 
@@ -89,16 +89,31 @@ _ACCOUNT = _rows(
     ("smtp_address", "address", _REBIND, "Primary SMTP address of the mailbox account; [binding] email defaults to it.",
      {"example": "engine@example.com"}),
     ("password", "secret", _REBIND, ("The mailbox account's password. Exchange on premises only: "
-     "Microsoft 365 takes the client secret."), {}),
-    ("use_exchange_impersonation", "flag", _REBIND, "Work in other mailboxes through Exchange impersonation.",
-     {"default": "yes"}),
+     "Microsoft 365 takes the client secret."), {"example": "file:/run/secrets/mailbox-password"}),
+    ("use_exchange_impersonation", "flag", _REBIND, ("Work in other mailboxes through Exchange impersonation, or in "
+     "Microsoft 365 with the application's permissions."), {"default": "yes"}),
+    ("impersonation_probe", "address", _APPLY, ("Another mailbox, on which the right to impersonate is proven: its "
+     "inbox is asked for, nothing in it is read. Not set: the user of [binding] email where that is another one; "
+     "else it stays unproven, with a warning."), {}),
     ("directory_type", "choice", _REBIND, ("Where groups and addresses are resolved. On premises and hybrid: "
      "microsoft-active-directory. Microsoft 365 alone: microsoft-365-directory. "
      "The Windows tool's own spellings are understood."),
      {"default": ACTIVE_DIRECTORY, "choices": (ACTIVE_DIRECTORY, MICROSOFT_365), "example": ACTIVE_DIRECTORY}),
-    ("requires_authentication", "flag", _REBIND, "The mailbox server asks for a sign-in.", {"default": "yes"}),
-    ("host_address", "host", _REBIND, ("Host of the app registration, as host or host:port, only where it is a "
-     "custom one."), {}),
+    ("requires_authentication", "flag", _REBIND, ("The mailbox server asks for a sign-in. With no, no credentials are "
+     "sent."), {"default": "yes"}),
+    ("autodiscover_url", "url", _REBIND, ("Where autodiscover of Exchange is asked first, https://host or "
+     "https://host:port. Not set: the usual places of the address's domain."), {}),
+    ("trusted_hosts", "suffixes", _REBIND, ("Hosts beyond the address's own domain that may be sent the mailbox "
+     "password, where autodiscover leads to one by a way that can be forged; by their ending."), {}),
+    ("microsoft_365_protocol", "choice", _REBIND, ("How the mailbox in Microsoft 365 is reached. ews works only in "
+     "tenants on the allow-list, and ends on 2027-04-01."), {"default": "graph", "choices": ("graph", "ews")}),
+    ("host_address", "host", _REBIND, ("Host of the app registration's identity platform, as host or host:port. Not "
+     "set: login.microsoftonline.com. The national clouds are known by it; any other needs graph_url and "
+     "exchange_online_url."), {}),
+    ("graph_url", "url", _REBIND, ("Address of Microsoft Graph, https://host or https://host:port. Not set: that of "
+     "the cloud of host_address. The US Department of Defense: https://dod-graph.microsoft.us."), {}),
+    ("exchange_online_url", "url", _REBIND, ("Address of Exchange Online, https://host or https://host:port. Not set: "
+     "that of the cloud of host_address."), {}),
     ("tenant_id", "text", _REBIND, ("Microsoft 365 tenant of the app registration. "
      "With microsoft-active-directory it means hybrid."), {}),
     ("client_id", "text", _REBIND, "Client id of the app registration; needs tenant_id and client_secret.", {}),
@@ -107,13 +122,21 @@ _ACCOUNT = _rows(
 
 _DIRECTORY = _rows(
     "directory",
-    ("server", "host", _APPLY, "Domain controller, as host or host:port. Only with microsoft-active-directory.", {}),
-    ("base_dn", "text", _APPLY, "Where searches start, for example DC=corp,DC=example,DC=com.", {}),
+    ("server", "host", _APPLY, ("Domain controller, as host or host:port. Only with microsoft-active-directory. Not "
+     "set: those that DNS names for the domain of base_dn."), {"example": "dc1.example.com"}),
+    ("base_dn", "text", _APPLY, ("Where searches start, for example DC=corp,DC=example,DC=com. Not set: the whole "
+     "domain of server."), {"example": "DC=example,DC=com"}),
     ("security", "choice", _APPLY, "How the connection to the directory is protected.",
      {"default": "ldaps", "choices": ("ldaps", "starttls", "none")}),
-    ("user", "text", _APPLY, "Who looks up: a distinguished name or user@domain.", {}),
-    ("password", "secret", _APPLY, "Password of that user.", {}),
+    ("user", "text", _APPLY, "Who looks up: a distinguished name or user@domain.", {"example": "sync@example.com"}),
+    ("password", "secret", _APPLY, "Password of that user.",
+     {"example": "file:/run/secrets/directory-password"}),
     ("domains", "domains", _APPLY, "The mail domains that are looked up here. Not set: all of them.", {}),
+    ("cache_for", "duration", _APPLY, ("How long an answer is used again; `--fresh` asks anew. The Windows engine "
+     "keeps groups for an hour."), {"default": "1h", "lowest": 1, "highest": _DAY}),
+    ("members_limit", "integer", _APPLY, ("So many members of a group are listed at the most; more are only said to be "
+     "there."),
+     {"default": "10000", "unit": "members", "lowest": 1, "highest": 1000000}),
 )
 
 _BINDING = _rows(
@@ -135,6 +158,9 @@ _BINDING = _rows(
      "or this machine. Not set: the public host of the API version."), {}),
     ("trusted_suffixes", "suffixes", _REBIND, ("Credentials go only to hosts that end in one of these, whatever "
      "discovery answers."), {"default": "mimecast.com"}),
+    ("require", "steps", _APPLY, ("What must pass before the sign-in at Mimecast: mailbox, directory, both, or none. "
+     "What is not required is looked at too, and warns when it fails. At the next bind."),
+     {"default": "mailbox, directory", "unit": "mailbox, directory or none"}),
     ("automatic", "flag", _APPLY, "Bind without being asked: at start, after a change, after a loss.",
      {"default": "yes"}),
     ("verify_every", "duration", _APPLY, "How often the service is asked whether it still accepts the keys.",

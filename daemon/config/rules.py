@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from daemon.config import addresses
+from daemon.config import addresses, microsoft_rules
+from daemon.config.clashes import clash, missing
 from daemon.config.form import Form
-from daemon.config.model import AccountSettings, DaemonSettings, SiteSettings
-from daemon.config.options import ACTIVE_DIRECTORY, BY_KEY, MICROSOFT_365
-from daemon.config.problems import Key
+from daemon.config.model import DaemonSettings, SiteSettings
 
-_NOT_SET = "is not set"
 _DAEMON_NEEDS = (
     ("tls_certificate", "tls_key"),
     ("tls_key", "tls_certificate"),
@@ -21,11 +19,10 @@ def check_site(form: Form, site: SiteSettings) -> None:
     """Report every rule that the site's settings break."""
     _proxy(form, site)
     _sign_in(form, site)
-    _directory_type(form, site)
-    _mailbox(form)
+    microsoft_rules.check(form, site)
     _service_url(form, site)
     if site.binding.retry_first > site.binding.retry_ceiling:
-        _clash(form, ("binding", "retry_first"), "is longer than retry_ceiling", near=("binding", "retry_ceiling"))
+        clash(form, ("binding", "retry_first"), "is longer than retry_ceiling", near=("binding", "retry_ceiling"))
 
 
 def check_daemon(form: Form, daemon: DaemonSettings) -> None:
@@ -38,7 +35,7 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
             hint="set api_token, or listen on 127.0.0.1 or [::1]",
         )
     if daemon.require_token and not token:
-        _missing(form, ("daemon", "api_token"), because=("daemon", "require_token"))
+        missing(form, ("daemon", "api_token"), because=("daemon", "require_token"))
     if daemon.socket is None and not form.meant(("daemon", "socket")):
         form.findings.warning(
             ("daemon", "socket"), "is not set, and its path beside the database is too long for one: there is none",
@@ -46,9 +43,9 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
         )  # fmt: skip
     for name, needed in _DAEMON_NEEDS:
         if ("daemon", name) in form.given:
-            _missing(form, ("daemon", needed), because=("daemon", name))
+            missing(form, ("daemon", needed), because=("daemon", name))
     if daemon.metrics_listen == (daemon.host, daemon.port):
-        _clash(form, ("daemon", "metrics_listen"), "is the address of listen too", near=("daemon", "listen"),
+        clash(form, ("daemon", "metrics_listen"), "is the address of listen too", near=("daemon", "listen"),
                hint="give it another port, or remove it: listen serves /metrics as well")  # fmt: skip
 
 
@@ -56,7 +53,7 @@ def _proxy(form: Form, site: SiteSettings) -> None:
     connection = site.connection
     if connection.use_proxy:
         for name in ("proxy_host", "proxy_port"):
-            _missing(form, ("connection", name), because=("connection", "use_proxy"))
+            missing(form, ("connection", name), because=("connection", "use_proxy"))
     if connection.use_proxy and connection.from_environment:
         text = "is not used, because use_proxy = yes"
         form.findings.warning(("connection", "from_environment"), text, hint="remove it, or set use_proxy = no")
@@ -69,7 +66,7 @@ def _proxy_sign_in(form: Form, site: SiteSettings) -> None:
     fields = [("connection", name) for name in ("proxy_username", "proxy_password")]
     if site.connection.proxy_requires_authentication:
         for key in fields:
-            _missing(form, key, because=signs_in)
+            missing(form, key, because=signs_in)
         if ":" in site.connection.proxy_username:
             hint = "the proxy would take what follows for the password; write DOMAIN\\user or user@domain"
             form.findings.error(fields[0], "holds a colon, which a Basic sign-in cannot carry", hint=hint)
@@ -87,7 +84,7 @@ def _sign_in(form: Form, site: SiteSettings) -> None:
     user, client = ("application_id", "application_key"), ("client_id", "client_secret")
     needed, unused = (client, ("password", *user)) if method == "application" else (user, client)
     for name in needed:
-        _missing(form, ("binding", name), because=("binding", "authentication_type"), value=method)
+        missing(form, ("binding", name), because=("binding", "authentication_type"), value=method)
     for name in unused:
         if ("binding", name) in form.given:
             text = f"is not used by authentication_type = {method}"
@@ -112,44 +109,6 @@ def _user(form: Form, site: SiteSettings) -> None:
         )  # fmt: skip
 
 
-def _directory_type(form: Form, site: SiteSettings) -> None:
-    kind = ("account", "directory_type")
-    if form.spoiled(kind):
-        return
-    if site.account.directory_type == MICROSOFT_365:
-        for name in ("server", "base_dn"):
-            if ("directory", name) in form.given:
-                _clash(form, ("directory", name), f"contradicts directory_type = {MICROSOFT_365}", near=kind,
-                       hint=f"remove it, or for hybrid take directory_type = {ACTIVE_DIRECTORY}")  # fmt: skip
-    _registration(form, site.account)
-
-
-def _registration(form: Form, account: AccountSettings) -> None:
-    """The app registration: client id and secret go together and belong to a tenant."""
-    client, secret, tenant = (("account", name) for name in ("client_id", "client_secret", "tenant_id"))
-    if client in form.given:
-        _missing(form, secret, because=client)
-    if secret in form.given:
-        _missing(form, client, because=secret)
-    present = [key for key in (client, secret) if key in form.given]
-    if not present or form.meant(tenant):
-        return
-    if account.directory_type == ACTIVE_DIRECTORY:
-        text = f"contradicts directory_type = {ACTIVE_DIRECTORY} without tenant_id"
-        hint = f"for hybrid set tenant_id; for Microsoft 365 alone take directory_type = {MICROSOFT_365}"
-        _clash(form, present[0], text, near=tenant, hint=hint)
-    else:
-        _missing(form, tenant, because=present[0])
-
-
-def _mailbox(form: Form) -> None:
-    """Binding does without the mailbox account; a half-described account is a slip."""
-    about = [("account", name) for name in ("password", "client_id", "host_address") if ("account", name) in form.given]
-    if about and not form.meant(("account", "smtp_address")):
-        text = f"{_NOT_SET}, so the mailbox account cannot be used"
-        form.findings.warning(("account", "smtp_address"), text, hint="set its primary address", near=about)
-
-
 def _service_url(form: Form, site: SiteSettings) -> None:
     url = site.binding.service_url
     if not url or form.spoiled(("binding", "trusted_suffixes")):
@@ -158,17 +117,5 @@ def _service_url(form: Form, site: SiteSettings) -> None:
     if not addresses.is_loopback(host) and not addresses.is_trusted(host, site.binding.trusted_suffixes):
         suffixes = ", ".join(site.binding.trusted_suffixes)
         hint = "mend the address, or add its domain to trusted_suffixes if you trust it with the sign-in"
-        _clash(form, ("binding", "service_url"), f"its host {host} is not on trusted_suffixes ({suffixes})",
+        clash(form, ("binding", "service_url"), f"its host {host} is not on trusted_suffixes ({suffixes})",
                near=("binding", "trusted_suffixes"), hint=hint)  # fmt: skip
-
-
-def _missing(form: Form, key: Key, *, because: Key, value: str = "yes") -> None:
-    """An option that another one demands."""
-    if form.meant(key):
-        return
-    shown = because[1] if BY_KEY[because].kind in {"text", "secret", "path"} else f"{because[1]} = {value}"
-    form.findings.error(key, f"{_NOT_SET}, and {shown} needs it", near=[because])
-
-
-def _clash(form: Form, key: Key, text: str, *, near: Key, hint: str = "") -> None:
-    form.findings.error(key, text, hint=hint, near=[near])

@@ -13,7 +13,9 @@ from daemon.config.options import Kind, Option
 from daemon.config.problems import BadValue, shown
 from daemon.ports import Secret
 
-LIST_KINDS = frozenset({"domains", "suffixes", "host_headers", "proxy_exceptions"})
+LIST_KINDS = frozenset({"domains", "suffixes", "host_headers", "proxy_exceptions", "steps"})
+NO_STEP = "none"
+_STEPS = ("mailbox", "directory")
 
 _FLAGS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -170,6 +172,16 @@ def _host(option: Option, text: str) -> str:
     return f"{shape}:{port}" if port else host
 
 
+def _steps(_: Option, text: str) -> tuple[str, ...]:
+    words = [word.strip().lower() for word in text.replace("\n", ",").split(",")]
+    if words == [NO_STEP]:
+        return ()
+    for word in words:
+        if word not in _STEPS:
+            raise BadValue(f"{shown(word)} is not a step that can be required", "mailbox, directory, both, or none")
+    return tuple(step for step in _STEPS if step in words)
+
+
 def _host_header(text: str) -> str:
     host = addresses.host(text)
     return f"[{host}]" if ":" in host else host
@@ -198,6 +210,7 @@ _PARSERS: dict[Kind, Callable[[Option, str], object]] = {
     "url": lambda _, text: addresses.service_url(text),
     "site_id": lambda _, text: site_id(text),
     "mode": _mode,
+    "steps": _steps,
     "host_headers": _each(_host_header),
     "domains": _each(addresses.mail_domain),
     "suffixes": _each(addresses.trusted_suffix),

@@ -80,14 +80,17 @@ def test_the_worst_impact_decides(impacts: tuple[Impact, ...], worst: Impact) ->
 
 
 def test_bind_inputs_are_what_asks_for_a_new_bind() -> None:
-    """Every such option, secrets by their source, in the same order each time."""
-    site = SiteSettings(binding=BindingSettings(password=PASSWORD))
-    inputs = impact.bind_inputs(site)
-    assert ("binding", "password", PASSWORD) in inputs
-    assert ("connection", "use_proxy", False) in inputs
-    for section, option, _ in inputs:
-        assert impact.change_of(section, option).impact is Impact.REBIND
-    assert [row[:2] for row in inputs] == [row[:2] for row in impact.bind_inputs(SiteSettings(id="other"))]
+    """Every such option that is not at its default, secrets by their source, in the table's order."""
+    site = SiteSettings(
+        connection=ConnectionSettings(use_proxy=True), binding=BindingSettings(password=PASSWORD, verify_every=60)
+    )
+    assert impact.bind_inputs(site) == [("binding", "password", PASSWORD), ("connection", "use_proxy", True)]
+    assert impact.bind_inputs(SiteSettings(id="other")) == [("site", "id", "other")]
+
+
+def test_an_option_that_a_later_version_adds_changes_no_fingerprint() -> None:
+    """What holds its default is no input, so an upgrade does not make every site bind anew."""
+    assert impact.bind_inputs(SiteSettings()) == []
 
 
 def test_sign_in_inputs_are_those_of_the_method() -> None:

@@ -49,7 +49,10 @@ tenant_id = t
 client_id = c
 client_secret = keyring:sitebind/engine
 host_address = login.example.com:443
+graph_url = https://graph.example.com
+exchange_online_url = https://outlook.example.com
 [binding]
+require = Directory, mailbox
 authentication_type = Application
 client_id = id
 client_secret = literal:p%40ss = ;x
@@ -77,6 +80,7 @@ ca_file = ca.pem
     assert site.account.directory_type == "microsoft-365-directory"
     assert site.account.client_secret == SecretSource(kind="keyring", where="sitebind/engine")
     assert (site.account.host_address, site.account.use_exchange_impersonation) == ("login.example.com:443", False)
+    assert site.binding.require == ("mailbox", "directory")
     assert site.binding.client_secret == SecretSource(kind="literal", text=Secret("p%40ss = ;x"))
     assert site.binding.service_url == "https://api.example.com:8443"
     assert site.binding.trusted_suffixes == ("mimecast.com", "example.com")
@@ -485,8 +489,9 @@ def write(path: Path, text: str) -> Path:
 def test_a_folder_holds_the_daemon_and_one_file_a_site(tmp_path: Path, valid: str) -> None:
     """A site's id is its file's stem unless it is set; hidden and back-up files do not count."""
     write(tmp_path / "daemon.ini", "[daemon]\nlisten = 127.0.0.1:9999\n")
-    write(tmp_path / "berlin.ini", valid)
-    write(tmp_path / "x y.ini", valid + "[site]\nid = paris\n")
+    without = valid.rstrip() + "\nrequire = none\n"
+    write(tmp_path / "berlin.ini", without)
+    write(tmp_path / "x y.ini", without + "[site]\nid = paris\n")
     for ignored in (".hidden.ini", "berlin.ini~", "#berlin.ini#", "#b.ini", "berlin.ini.bak", "notes.txt"):
         write(tmp_path / ignored, "nonsense")
     reading = read_config(tmp_path)
@@ -524,8 +529,9 @@ def test_sections_stand_in_their_own_files(tmp_path: Path, valid: str) -> None:
 
 def test_a_folders_odd_files_are_findings_of_their_sites(tmp_path: Path, valid: str) -> None:
     """One bad site does not keep the others from being read."""
-    write(tmp_path / "good.ini", valid)
-    write(tmp_path / "Bad Name.ini", valid)
+    without = valid.rstrip() + "\nrequire = none\n"
+    write(tmp_path / "good.ini", without)
+    write(tmp_path / "Bad Name.ini", without)
     (tmp_path / "folder.ini").mkdir()
     (tmp_path / "daemon.ini").mkdir()
     reading = read_config(tmp_path)

@@ -1,0 +1,64 @@
+"""What a site's settings say of the Microsoft side: on which platforms its mailbox account works, and what is lacking.
+
+Pure functions over `SiteSettings`, read by the configuration's rules and by the engine, so that both say the same.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from daemon.config.clouds import NationalCloud, cloud_of
+from daemon.config.model import AccountSettings, SiteSettings
+
+MICROSOFT_365 = "microsoft-365-directory"
+
+Platform = Literal["exchange", "microsoft-365"]
+
+
+def is_hybrid(account: AccountSettings) -> bool:
+    """Whether Exchange and Microsoft 365 are both in use: Active Directory with a tenant."""
+    return account.directory_type != MICROSOFT_365 and bool(account.tenant_id)
+
+
+def platforms(account: AccountSettings) -> tuple[Platform, ...]:
+    """Where the mailbox account works: the guide's table of target environments."""
+    if account.directory_type == MICROSOFT_365:
+        return ("microsoft-365",)
+    return ("exchange", "microsoft-365") if is_hybrid(account) else ("exchange",)
+
+
+def cloud_for(account: AccountSettings) -> NationalCloud | None:
+    """The national cloud of the app registration; None where its addresses are not known."""
+    return cloud_of(account.host_address, graph_url=account.graph_url, exchange_online_url=account.exchange_online_url)
+
+
+def registration_lacks(account: AccountSettings) -> str:
+    """The first option of the app registration that is not set; empty when it is whole."""
+    names = ("tenant_id", "client_id", "client_secret")
+    return next((f"[account] {name}" for name in names if not getattr(account, name)), "")
+
+
+def mailbox_lacks(site: SiteSettings) -> str:
+    """The first option that the `mailbox` step needs and that is not set; empty when nothing is lacking."""
+    account = site.account
+    if not account.smtp_address:
+        return "[account] smtp_address"
+    places = platforms(account)
+    if "exchange" in places and account.requires_authentication and account.password is None:
+        return "[account] password"
+    return registration_lacks(account) if "microsoft-365" in places else ""
+
+
+def directory_lacks(site: SiteSettings) -> str:
+    """The first option that the `directory` step needs and that is not set; empty when nothing is lacking."""
+    if site.account.directory_type == MICROSOFT_365:
+        return registration_lacks(site.account)
+    if not site.directory.user:
+        return "[directory] user"
+    if site.directory.password is None:
+        return "[directory] password"
+    return "" if site.directory.server or site.directory.base_dn else "[directory] server"
+
+
+LACKS = {"mailbox": mailbox_lacks, "directory": directory_lacks}
+"""By the name of the step in `[binding] require`."""
