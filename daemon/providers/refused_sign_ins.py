@@ -1,0 +1,74 @@
+"""Sign-ins that were refused lately, so that no loop of lookups, binds or doctor runs locks an account.
+
+One object is shared by every adapter that signs in with a password; it lives in memory only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakValueDictionary
+
+from daemon.ports import ProviderFault, Secret
+
+PAUSE: Final = 15 * 60.0
+"""Seconds for which a refused sign-in is not tried again: longer than what most lockout policies count in."""
+
+SignIn = tuple[str | Secret, ...]
+"""Everything that a sign-in consists of: where, who, and the password. A changed one is another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    fault: ProviderFault
+    until: float
+
+
+class RefusedSignIns:
+    """By place, user and password: whoever else uses the same sign-in waits too, a changed one is tried at once."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._refused: dict[SignIn, _Refusal] = {}
+        self._turns: WeakValueDictionary[SignIn, asyncio.Lock] = WeakValueDictionary()
+
+    def check(self, key: SignIn, *, what: str) -> None:
+        """Raise the fault of `key` anew while it is not to be tried; `what` begins the sentence ("the server X")."""
+        refusal = self._refused.get(key)
+        left = refusal.until - self._monotonic() if refusal is not None else 0.0
+        if refusal is None or left <= 0:
+            return
+        raise ProviderFault(
+            refusal.fault.fault,
+            f"{what} refused this sign-in ({refusal.fault.detail}); so as not to lock the account, it is not tried "
+            f"again for {_in_words(left)}, unless somebody changes the user or the password",
+        )
+
+    def note(self, key: SignIn, fault: ProviderFault, *, pause: float = PAUSE) -> None:
+        """Remember that `key` was refused; for `pause` seconds `check` gives the same fault."""
+        now = self._monotonic()
+        self._refused = {other: refusal for other, refusal in self._refused.items() if refusal.until > now}
+        # A copy without a traceback: the raised one holds frames, and those hold the password.
+        self._refused[key] = _Refusal(ProviderFault(fault.fault, fault.detail), now + pause)
+
+    def forget(self, key: SignIn) -> None:
+        """`key` was accepted."""
+        self._refused.pop(key, None)
+
+    @asynccontextmanager
+    async def turn(self, key: SignIn, *, what: str) -> AsyncIterator[None]:
+        """Sign in within it: equal sign-ins go one at a time, so that many at once spend one try and not many.
+
+        Raises as `check` does, also for those that waited while the first one was refused.
+        """
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            self.check(key, what=what)
+            yield
+
+
+def _in_words(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
