@@ -69,8 +69,8 @@ def test_what_microsoft_365_does_not_use_is_said(read: Read) -> None:
     text = f"{HEAD}[account]\nsmtp_address = a@example.com\npassword = env:P\n{CLOUD}"
     assert told(read, text) == [
         (
-            "warning :7: [account] password: is not used by directory_type = microsoft-365-directory; Microsoft 365 takes "
-            "client_id and client_secret: remove it"
+            "warning :7: [account] password: is not used by directory_type = microsoft-365-directory; Microsoft "
+            "365 takes client_id and client_secret: remove it"
         )
     ]
 
@@ -80,8 +80,8 @@ def test_no_sign_in_at_the_mailbox_is_warned_about_where_it_cannot_work(read: Re
     anonymous = "[account]\nsmtp_address = a@example.com\nrequires_authentication = no\n"
     assert told(read, f"{HEAD}{anonymous}{CLOUD}") == [
         (
-            "warning :7: [account] requires_authentication: no sends no credentials, and Microsoft 365 serves no mailbox "
-            "without; set yes"
+            "warning :7: [account] requires_authentication: no sends no credentials, and Microsoft 365 serves no "
+            "mailbox without; set yes"
         )
     ]
     assert told(read, f"{HEAD}{anonymous}{DIRECTORY}") == []
@@ -116,8 +116,8 @@ def test_plain_text_to_the_directory_is_warned_about(read: Read) -> None:
     """At every start, since warnings are told then."""
     assert told(read, f"{HEAD}{MAILBOX}{DIRECTORY}security = none\n") == [
         (
-            "warning :12: [directory] security: none sends the directory password in plain text; take ldaps or starttls, "
-            "unless this is a test"
+            "warning :12: [directory] security: none sends the directory password in plain text; take ldaps or "
+            "starttls, unless this is a test"
         )
     ]
 
