@@ -25,6 +25,7 @@ from daemon.sandbox.cloud import Listener, Route, Traffic
 from daemon.sandbox.control import Control
 from daemon.sandbox.exchange import Exchange
 from daemon.sandbox.graph import Graph
+from daemon.sandbox.graph_failures import MicrosoftManner
 from daemon.sandbox.manner import GatewayManner
 from daemon.sandbox.script import Endpoint, Script, Trouble
 
@@ -158,7 +159,11 @@ class Sandbox:
             (Listener(running.traffic, _regional_routes(v1)), fickle, self._ports.regional_host),
             (self._services(running.traffic), fickle, self._ports.services_host),
             (Listener(running.traffic, self._exchange().find), steady, self._ports.exchange_host),
-            (Listener(running.traffic, self._microsoft().find), steady, self._ports.microsoft_host),
+            (
+                Listener(running.traffic, self._microsoft().find, manner=MicrosoftManner()),
+                steady,
+                self._ports.microsoft_host,
+            ),
         )
         ports = [await _open(running.stack, listener, port=port, tls=tls) for listener, tls, port in hosts]
         running.global_port, running.regional_port, running.services_port = ports[:3]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 # The credentials of the demo's world. They open nothing but this sandbox, so they are no secrets.
@@ -22,12 +23,20 @@ DEMO_GRAPH_CLIENT: Final = "9e0a4d27-71c8-4b1f-8c3d-6a5b2e9fc002"
 DEMO_GRAPH_SECRET: Final = "sandbox-graph-secret-of-the-demo"  # noqa: S105 - a sandbox's, see above
 
 GRAPH_ROLES: Final = frozenset(
-    {"User.Read.All", "Group.Read.All", "GroupMember.Read.All", "Mail.ReadBasic.All", "OrgContact.Read.All"}
+    {
+        "User.Read.All",
+        "Group.Read.All",
+        "GroupMember.Read.All",
+        "Mail.ReadBasic.All",
+        "OrgContact.Read.All",
+        "Organization.Read.All",
+    }
 )
 EXCHANGE_ROLES: Final = frozenset({"full_access_as_app"})
 _NAMESPACE: Final = uuid.UUID("6f1d3c52-5f0b-4e6b-9a57-1c2d3e4fc003")
 
 
+@cache  # a crowd's ids are asked for at every look through it
 def identity(name: str) -> str:
     """A stable id of an object, from its address or name."""
     return str(uuid.uuid5(_NAMESPACE, name.casefold()))
