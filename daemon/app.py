@@ -32,7 +32,9 @@ from daemon.engine.fingerprints import Fingerprints
 from daemon.engine.front import FrontDoor
 from daemon.engine.live import LiveBinds
 from daemon.engine.log import LogObserver, Narrator, Observers, configure_logging
+from daemon.engine.microsoft import MicrosoftSide
 from daemon.engine.performer import Performer
+from daemon.engine.resolving import Resolver
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import OneTimeSignIns, Token
 from daemon.engine.supervisor import Supervisor
@@ -41,6 +43,7 @@ from daemon.examination import in_force, practice_over
 from daemon.ports import Clock, Clouds, JournalUnavailable
 from daemon.providers.clouds import ENDPOINTS, MimecastClouds
 from daemon.providers.http import HttpClients
+from daemon.providers.microsoft import MicrosoftProviders
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
@@ -104,7 +107,8 @@ def compose(
         journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live, refusals=refusals
     )
     clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
-    clouds = around(MimecastClouds(clients, clock=clock))
+    clouds, providers = around(MimecastClouds(clients, clock=clock)), MicrosoftProviders(clients, clock=clock)
+    microsoft = MicrosoftSide(mailboxes=providers, directories=providers, resolve=resolve)
 
     configuration = Configuration(
         path,
@@ -118,7 +122,7 @@ def compose(
         new_site_code=lambda: secrets.token_hex(_SITE_CODE_BYTES),
         daemon_changed=partial(_apply_daemon, scheduler=scheduler, token=token),
     )
-    procedure = Procedure(clouds=clouds, vault=vault, resolve=resolve, clock=clock)
+    procedure = Procedure(clouds=clouds, microsoft=microsoft, vault=vault, resolve=resolve, clock=clock)
     caretaker = Caretaker(
         inbox=driver,
         clouds=clouds,
@@ -154,6 +158,7 @@ def compose(
         scheduler=scheduler,
         practice=practice_over(
             clouds=clouds,
+            microsoft=microsoft,
             vault=vault,
             unstored=procedure.unstored,
             driver=driver,
@@ -161,6 +166,7 @@ def compose(
             clock=clock,
             settings_of=in_force(configuration.sites, driver),
         ),
+        resolver=Resolver(microsoft, resolve=resolve, clock=clock),
         clock=clock,
         token=lambda: token.value,
         vault=vault,
@@ -177,6 +183,7 @@ def compose(
         journal=journal,
         vault=vault,
         clouds=clouds,
+        directories=providers,
         listener=web,
         access=access,
         watching=Watcher(clock),

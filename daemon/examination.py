@@ -11,7 +11,9 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from daemon.config.model import DaemonSettings, Reading, SiteFile, SiteSettings
 from daemon.config.secrets import resolve
@@ -21,9 +23,11 @@ from daemon.engine.driver import Driver
 from daemon.engine.fingerprints import Fingerprints
 from daemon.engine.live import LiveBinds
 from daemon.engine.log import LogObserver
-from daemon.engine.operations import Caller
+from daemon.engine.microsoft import MicrosoftSide
+from daemon.engine.operations import Caller, Lookup
 from daemon.engine.practice import Practice
 from daemon.engine.proving import Proving
+from daemon.engine.resolving import Resolver
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.tasks import Tasks
 from daemon.engine.thinning import Thinned
@@ -31,10 +35,12 @@ from daemon.engine.unstored import Unstored
 from daemon.ports import Clock, Clouds, Journal, JournalUnavailable, Vault
 from daemon.providers.clouds import MimecastClouds
 from daemon.providers.http import HttpClients
+from daemon.providers.microsoft import MicrosoftProviders
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
 from daemon.store.vault import open_vault
+from daemon.web.resolving import resolution_json
 from states import BindStep, State, first_snapshot
 
 NOT_RUNNING = "the daemon does not run, so the vault stays closed"
@@ -56,6 +62,7 @@ def in_force(sites: Mapping[str, SiteSettings], driver: Driver) -> Callable[[str
 def practice_over(
     *,
     clouds: Clouds,
+    microsoft: MicrosoftSide,
     vault: Vault,
     unstored: Unstored,
     driver: Driver,
@@ -72,7 +79,7 @@ def practice_over(
         new_id=lambda: secrets.token_hex(_ID_BYTES),
     )
     return Practice(
-        doctor=Doctor(clouds=clouds, resolve=resolve, clock=clock),
+        doctor=Doctor(clouds=clouds, microsoft=microsoft, resolve=resolve, clock=clock),
         proving=proving,
         driver=driver,
         journal=journal,
@@ -81,44 +88,70 @@ def practice_over(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reach:
+    """What is called without a daemon, and the clock for it."""
+
+    clouds: Clouds
+    microsoft: MicrosoftSide
+    clock: Clock
+
+    def doctor(self) -> Doctor:
+        """The doctor over it."""
+        return Doctor(clouds=self.clouds, microsoft=self.microsoft, resolve=resolve, clock=self.clock)
+
+
+@asynccontextmanager
+async def _reach() -> AsyncIterator[_Reach]:
+    clock = SystemClock()
+    clients = HttpClients(lambda *_: None, clock=clock)
+    clouds, providers = MimecastClouds(clients, clock=clock), MicrosoftProviders(clients, clock=clock)
+    microsoft = MicrosoftSide(mailboxes=providers, directories=providers, resolve=resolve)
+    try:
+        yield _Reach(clouds=clouds, microsoft=microsoft, clock=clock)
+    finally:
+        await providers.close()
+        await clouds.close()
+
+
+async def resolve_alone(settings: SiteSettings, lookup: Lookup) -> dict[str, Any]:
+    """Look up in the directory of a configuration, without a daemon. Raises `RequestRefused`, `ProviderFault`."""
+    async with _reach() as reach:
+        resolver = Resolver(reach.microsoft, resolve=resolve, clock=reach.clock)
+        return resolution_json(settings.id, await resolver.lookup(settings, lookup))
+
+
 async def examine_alone(reading: Reading, file: SiteFile, *, actor: str, sign_in: bool) -> tuple[BindStep, ...]:
     """Examine one site of a configuration, without a daemon and without touching its binding."""
-    clock = SystemClock()
-    clouds = MimecastClouds(HttpClients(lambda *_: None, clock=clock), clock=clock)
     # Errors in [daemon] keep the daemon from starting, so no site can be bound with them.
     wrong = file.errors or (reading.errors if reading.daemon is None else ())
     settings = None if wrong else file.settings
-    try:
+    async with _reach() as reach:
         if sign_in and reading.daemon is not None and settings is not None:
-            return await _with_a_login(reading.daemon, file, actor=actor, clouds=clouds, clock=clock)
+            return await _with_a_login(reading.daemon, file, actor=actor, reach=reach)
         patient = Patient(
             settings=settings,
             findings=tuple(map(str, wrong)),
             no_keys=NOT_RUNNING,
             no_login=ASK_FOR_A_LOGIN,
         )
-        return await Doctor(clouds=clouds, resolve=resolve, clock=clock).examine(patient)
-    finally:
-        await clouds.close()
+        return await reach.doctor().examine(patient)
 
 
-async def _with_a_login(
-    daemon: DaemonSettings, file: SiteFile, *, actor: str, clouds: Clouds, clock: Clock
-) -> tuple[BindStep, ...]:
+async def _with_a_login(daemon: DaemonSettings, file: SiteFile, *, actor: str, reach: _Reach) -> tuple[BindStep, ...]:
     try:
         async with _opened(daemon.database) as journal:
-            return await _recorded(journal, daemon, file, actor=actor, clouds=clouds, clock=clock)
+            return await _recorded(journal, daemon, file, actor=actor, reach=reach)
     except (DatabaseInUse, SchemaRefused, JournalUnavailable) as error:
         why = f"not tried, because it could not be recorded: {error}"
-        patient = Patient(settings=file.settings, no_keys=why, no_login=why)
-        return await Doctor(clouds=clouds, resolve=resolve, clock=clock).examine(patient)
+        return await reach.doctor().examine(Patient(settings=file.settings, no_keys=why, no_login=why))
 
 
 async def _recorded(
-    journal: SqliteJournal, daemon: DaemonSettings, file: SiteFile, *, actor: str, clouds: Clouds, clock: Clock
+    journal: SqliteJournal, daemon: DaemonSettings, file: SiteFile, *, actor: str, reach: _Reach
 ) -> tuple[BindStep, ...]:
     """Without a performer the driver records and does nothing else: what is left over, the next start takes up."""
-    vault, records, live = await open_vault(journal, daemon), Tasks(), LiveBinds()
+    vault, records, live, clock = await open_vault(journal, daemon), Tasks(), LiveBinds(), reach.clock
     timers = Scheduler(clock, pace=1)
     driver = Driver(
         journal=journal,
@@ -133,7 +166,8 @@ async def _recorded(
     stored = (await journal.snapshots()).get(file.id)
     driver.adopt(stored or first_snapshot(file.id, site_code=code, at=clock.now()))
     practice = practice_over(
-        clouds=clouds,
+        clouds=reach.clouds,
+        microsoft=reach.microsoft,
         vault=vault,
         unstored=Unstored(),
         driver=driver,

@@ -6,6 +6,7 @@ Import them from `daemon.ports`, beside the protocols that use them.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, Literal
 
 from daemon.values import Layer, Secret
@@ -55,6 +56,8 @@ class MailboxAccess:
     trusted_hosts: tuple[str, ...] = ()
     registration: Registration | None = None
     protocol: Literal["graph", "ews"] = "graph"
+    afresh: bool = False
+    """A person asks: a sign-in that was refused lately is tried all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,8 @@ class DirectoryAccess:
     registration: Registration | None = None
     lookup: str = ""
     """The address that the examination looks up; it must be found."""
+    afresh: bool = False
+    """As for the mailbox."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +128,23 @@ class Found:
     objects: tuple[DirectoryObject, ...]
     near: tuple[DirectoryObject, ...] = ()
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The answer to a lookup. `members` is None where they were not asked for.
+
+    `truncated`: there are more members than the limit. `source` names the directory that was asked, `seconds` is how
+    long it took then; `age_seconds` is 0 for a fresh answer.
+    """
+
+    wanted: str
+    objects: tuple[DirectoryObject, ...]
+    members: tuple[DirectoryObject, ...] | None = None
+    truncated: bool = False
+    near: tuple[DirectoryObject, ...] = ()
+    reasons: tuple[str, ...] = ()
+    source: str
+    asked_at: datetime
+    seconds: float
+    age_seconds: float = 0.0

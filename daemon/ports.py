@@ -20,6 +20,7 @@ from daemon.microsoft import (
     MailboxAccess,
     ObjectKind,
     Registration,
+    Resolution,
     Sighting,
 )
 from daemon.values import (
@@ -84,6 +85,7 @@ __all__ = [
     "ProviderFault",
     "Registration",
     "Rekeyed",
+    "Resolution",
     "Route",
     "Scope",
     "Secret",
@@ -186,6 +188,9 @@ class Directories(Protocol):
 
     def directory(self, access: DirectoryAccess, route: Route) -> Directory:
         """The adapter for `access.platform`."""
+
+    async def close(self) -> None:
+        """Close every connection to a directory. Safe to repeat."""
 
 
 class Journal(Protocol):

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote
 
-from daemon.cli.client import Client
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.parser import Parser, add_json, add_url
 from daemon.cli.place import client, existing_configuration, reading
 from daemon.cli.steps import step_lines
 from daemon.cli.terminal import Palette, plain
+from daemon.cli.which import is_absent, only, only_site
 
 Layer = dict[str, Any]
 
@@ -77,34 +77,17 @@ def _by_the_daemon(args: argparse.Namespace) -> tuple[str, list[Layer]] | None:
     """Ask the daemon; None when there is none to be found, which is said."""
     try:
         daemon = client(args)
-        site = args.site or _only_site(daemon)
+        site = args.site or only_site(daemon)
         path = f"/api/v1/sites/{quote(site, safe='')}/doctor"
         layers = daemon.post(path, {"sign_in": True} if args.sign_in else {}, timeout=PATIENCE).body.get("layers")
     except Failure as failure:
-        if args.url or not _is_absent(failure):
+        if args.url or not is_absent(failure):
             raise
         print(f"sitebind: {failure.text}\nThe configuration alone is examined.", file=sys.stderr)
         return None
     if not isinstance(layers, list) or not layers:
         raise Failure("The daemon's answer holds no layers: is it of another version?", Exit.INTERNAL)
     return site, layers
-
-
-def _is_absent(failure: Failure) -> bool:
-    """No daemon answers, or the file that would say where it is cannot be used."""
-    return failure.code is Exit.UNREACHABLE or failure.text.startswith("The [daemon] settings")
-
-
-def _only_site(daemon: Client) -> str:
-    return _only([str(site.get("id")) for site in daemon.get("/api/v1/sites").body.get("sites", [])])
-
-
-def _only(sites: list[str]) -> str:
-    if len(sites) == 1:
-        return sites[0]
-    if not sites:
-        raise Failure("No site is configured.", Exit.USAGE)
-    raise Failure(f"There are several sites; name one behind the command: {', '.join(map(plain, sites))}.", Exit.USAGE)
 
 
 def _alone(args: argparse.Namespace) -> tuple[str, list[Layer]]:
@@ -114,7 +97,7 @@ def _alone(args: argparse.Namespace) -> tuple[str, list[Layer]]:
     from daemon.examination import examine_alone
 
     found = reading(existing_configuration(args).absolute())
-    site = args.site or _only([file.id for file in found.sites])
+    site = args.site or only([file.id for file in found.sites])
     file = next((file for file in found.sites if file.id == site), None)
     if file is None:
         known = ", ".join(plain(known.id) for known in found.sites)

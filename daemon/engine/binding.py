@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from daemon.config.model import SiteSettings
 from daemon.engine.issuing import Issuing, SignIn
+from daemon.engine.microsoft import MicrosoftSide
 from daemon.engine.operations import OneTimeSignIn
+from daemon.engine.prerequisites import Prerequisites
 from daemon.engine.progress import Progress
 from daemon.engine.signin import Resolve, credentials_for, route_for
 from daemon.engine.unstored import Unstored
@@ -27,12 +29,14 @@ from daemon.ports import (
     Vault,
     VaultLocked,
 )
-from states import BindStep, Fault, HeldBinding, Snapshot
+from states import DAEMON, Fault, HeldBinding, Snapshot
 
 ONE_TIME_GONE = (
     "the one-time sign-in of this attempt is gone: it is kept for 15 minutes at most, and not over a restart; "
     "give it again with the bind request"
 )
+
+_BY_ITSELF = (DAEMON, "watch:", "signal:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +71,11 @@ class NotBound:
 class Procedure:
     """Runs attempts. Holds no state between them."""
 
-    def __init__(self, *, clouds: Clouds, vault: Vault, resolve: Resolve, clock: Clock) -> None:
+    def __init__(
+        self, *, clouds: Clouds, microsoft: MicrosoftSide, vault: Vault, resolve: Resolve, clock: Clock
+    ) -> None:
         self._clouds = clouds
+        self._prerequisites = Prerequisites(microsoft)
         self._vault = vault
         self._resolve = resolve
         self._clock = clock
@@ -104,9 +111,7 @@ class Procedure:
         )
         async with progress.step("connect") as line:
             line.detail = await cloud.connect()
-        for name in ("mailbox", "directory"):
-            told = f"this version of sitebind does not check the {name} yet"
-            progress.add(BindStep(step=name, status="skipped", seconds=0.0, detail=told))
+        await self._prerequisites.prove(settings, route, progress, afresh=by_a_person(attempt.snapshot))
         return cloud, credentials
 
     async def _discover(self, cloud: Cloud, credentials: Credentials, progress: Progress) -> Place:
@@ -188,6 +193,12 @@ class Procedure:
                 f"{binding.region or 'unknown'}: recorded here; the service has no public registration"
             )
         return Bound(binding=binding, warnings=found.warnings)
+
+
+def by_a_person(snapshot: Snapshot) -> bool:
+    """Whether somebody asked for the open attempt; the daemon itself never repeats what was refused."""
+    opened = snapshot.open
+    return opened is not None and not opened.actor.startswith(_BY_ITSELF)
 
 
 def who(credentials: Credentials) -> str:

@@ -17,6 +17,8 @@ from daemon.config.model import SiteSettings
 from daemon.engine.binding import lifetime, who
 from daemon.engine.chart import LET_IN, Chart, Ended
 from daemon.engine.issuing import SignIn
+from daemon.engine.microsoft import MicrosoftSide
+from daemon.engine.microsoft_doctor import MicrosoftDoctor, not_reached
 from daemon.engine.progress import Line
 from daemon.engine.signin import Resolve, configured_credentials, demand_password, route_for
 from daemon.ports import (
@@ -74,8 +76,9 @@ class _Way:
 class Doctor:
     """Examines. Holds no state between two patients."""
 
-    def __init__(self, *, clouds: Clouds, resolve: Resolve, clock: Clock) -> None:
+    def __init__(self, *, clouds: Clouds, microsoft: MicrosoftSide, resolve: Resolve, clock: Clock) -> None:
         self._clouds = clouds
+        self._microsoft = MicrosoftDoctor(microsoft)
         self._resolve = resolve
         self._clock = clock
 
@@ -84,9 +87,18 @@ class Doctor:
         chart = Chart(self._clock)
         with suppress(Ended):
             await self._walk(patient, chart)
-        # Mailbox and directory will be examined here: they are ways of their own, whatever became of the way to the
-        # service. Their layers stand behind "role" in the chart.
-        return chart.finished()
+        return (*chart.finished(), *await self._microsoft_side(patient))
+
+    async def _microsoft_side(self, patient: Patient) -> tuple[BindStep, ...]:
+        """A way of its own, whatever became of the way to the service; only the way out is the same."""
+        settings = patient.settings
+        if settings is None:
+            return not_reached("configuration")
+        try:
+            route = await route_for(settings.connection, self._resolve)
+        except ProviderFault:
+            return not_reached("configuration")  # where it is told
+        return await self._microsoft.examine(settings, route)
 
     async def _walk(self, patient: Patient, chart: Chart) -> None:
         way = await self._configuration(patient, chart)

@@ -19,6 +19,7 @@ from daemon.engine.operations import (
     Caller,
     Check,
     Health,
+    Lookup,
     OneTimeSignIn,
     ReloadAnswer,
     RequestRefused,
@@ -29,11 +30,12 @@ from daemon.engine.operations import (
 from daemon.engine.practice import Practice
 from daemon.engine.process_problems import ProcessProblems
 from daemon.engine.recording import report_of
+from daemon.engine.resolving import Resolver
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import ONE_TIME_SECONDS, OneTimeSignIns
 from daemon.engine.unbinding import Unbinds
 from daemon.engine.vault_keys import rekey
-from daemon.ports import AuditRecord, BindReport, Clock, Journal, Rekeyed, Secret, Vault
+from daemon.ports import AuditRecord, BindReport, Clock, Journal, Rekeyed, Resolution, Secret, Vault
 from states import BindStep, Refused, Snapshot, State, Step, is_ready, problems
 from states.events import BindRequested
 
@@ -51,6 +53,7 @@ class FrontDoor:
         one_time: OneTimeSignIns,
         scheduler: Scheduler,
         practice: Practice,
+        resolver: Resolver,
         clock: Clock,
         token: Callable[[], Secret | None],
         vault: Vault,
@@ -63,6 +66,7 @@ class FrontDoor:
         self._one_time = one_time
         self._scheduler = scheduler
         self._practice = practice
+        self._resolver = resolver
         self._clock = clock
         self._token = token
         self._vault = vault
@@ -216,6 +220,15 @@ class FrontDoor:
         """Examine every layer between this server and a working binding."""
         self._known(site)
         return await self._practice.examine(site, caller=caller, sign_in=sign_in)
+
+    async def lookup(self, site: str, lookup: Lookup) -> Resolution:
+        """Look an address or a group up in the site's directory."""
+        now, settings = self._known(site), self._configuration.sites.get(site)
+        if settings is None or now.state is State.UNCONFIGURED:
+            raise RequestRefused(
+                "not-configured", f"site {site} has no usable configuration: {now.reason}", findings=now.findings
+            )
+        return await self._resolver.lookup(settings, lookup)
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         """Read the configuration again now."""

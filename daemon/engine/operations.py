@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from daemon.config.model import DaemonSettings, SecretSource
-from daemon.ports import AuditRecord, BindReport, Rekeyed, Secret
+from daemon.ports import AuditRecord, BindReport, ObjectKind, Rekeyed, Resolution, Secret
 from states import BindStep, HeldBinding, Problem, State
 
 Outcome = Literal["applied", "unchanged", "rejected"]
@@ -50,6 +50,16 @@ class OneTimeSignIn:
 
     email: str
     password: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What is to be looked up: an address, a name or an id. `fresh` asks the directory, whatever is remembered."""
+
+    wanted: str
+    kind: ObjectKind | None = None
+    members: bool = False
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +177,12 @@ class Operations(Protocol):
 
         Held keys are proved by one cheap call; with `sign_in` a real login is made and ended again. The run is
         recorded first. Raises `UnknownSite`; with `sign_in` also `daemon.ports.JournalUnavailable`.
+        """
+
+    async def lookup(self, site: str, lookup: Lookup) -> Resolution:
+        """Look an address or a group up in the site's directory; answers are remembered for a while.
+
+        Raises `UnknownSite`, `RequestRefused` (nothing is configured to look it up in), `daemon.ports.ProviderFault`.
         """
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:

@@ -20,7 +20,7 @@ from daemon.engine.live import LiveBinds
 from daemon.engine.operations import Caller
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.tasks import Tasks
-from daemon.ports import Clock, Clouds, Journal, JournalEntry, JournalUnavailable, Observer, Vault
+from daemon.ports import Clock, Clouds, Directories, Journal, JournalEntry, JournalUnavailable, Observer, Vault
 from states import DAEMON, Snapshot, Step
 from states.events import OrphanFound, Restarted
 
@@ -78,6 +78,7 @@ class Supervisor:
         journal: Journal,
         vault: Vault,
         clouds: Clouds,
+        directories: Directories,
         listener: Listener,
         access: Access,
         watching: Watching,
@@ -94,6 +95,7 @@ class Supervisor:
         self._journal = journal
         self._vault = vault
         self._clouds = clouds
+        self._directories = directories
         self._listener = listener
         self._access = access
         self._watching = watching
@@ -247,6 +249,7 @@ class Supervisor:
         await self._access.close()
         await self._settle_records()
         await self._finish("the last record", self._note("daemon_stopped", {}))
+        await self._finish("the connections to directories", self._directories.close())
         await self._finish("the connections to the service", self._clouds.close())
         if self._services_failed is not None and not self._services_failed.done():
             self._services_failed.cancel()

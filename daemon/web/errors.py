@@ -7,6 +7,7 @@ like are further members where they help.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -14,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from daemon.engine.operations import RequestRefused, UnknownBind, UnknownSite
-from daemon.ports import JournalUnavailable
+from daemon.ports import JournalUnavailable, ProviderFault
 from daemon.web.answers import encode
 
 _log = logging.getLogger("sitebind.web")
@@ -22,6 +23,7 @@ _log = logging.getLogger("sitebind.web")
 CONTENT_TYPE: Final = "application/problem+json"
 _CODES: Final = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}
 _RETRY_JOURNAL_AFTER: Final = "5"
+_RETRY_UPSTREAM_AFTER: Final = 5.0
 
 
 class HttpProblem(Exception):
@@ -83,6 +85,8 @@ def _understood(error: Exception) -> HttpProblem | None:
         case JournalUnavailable():
             headers = {"Retry-After": _RETRY_JOURNAL_AFTER}
             return HttpProblem(503, "journal-unavailable", f"Nothing was done: {error}", headers=headers)
+        case ProviderFault():
+            return _upstream(error)
         case web.HTTPException():
             return _of_aiohttp(error)
         case _:
@@ -96,6 +100,15 @@ def _refused(error: RequestRefused) -> HttpProblem:
     if error.bind_id is not None:
         members["bind_id"] = error.bind_id
     return HttpProblem(409, error.code, error.reason, **members)
+
+
+def _upstream(error: ProviderFault) -> HttpProblem:
+    """What was asked behind the daemon failed: 503 for what heals by itself, 502 for what a person must mend."""
+    wait = error.retry_after if error.retry_after is not None else _RETRY_UPSTREAM_AFTER
+    heals = error.fault.heals_by_itself
+    headers = {"Retry-After": str(math.ceil(wait))} if heals else {}
+    members = {"fault": error.fault.code, "remedy": error.fault.remedy}
+    return HttpProblem(503 if heals else 502, "directory-failed", error.detail, headers=headers, **members)
 
 
 def _of_aiohttp(error: web.HTTPException) -> HttpProblem:

@@ -23,6 +23,7 @@ from daemon.web.metrics_listener import MetricsDoor, MetricsGuard
 from daemon.web.openapi import OpenApiHandler
 from daemon.web.origin import HostCheck
 from daemon.web.peer import Admins
+from daemon.web.resolving import ResolveHandler
 from daemon.web.scrape import Exposition, ScrapeHandler
 from daemon.web.sites import SiteHandlers
 from daemon.web.tokens import TokenHandlers
@@ -201,6 +202,7 @@ class WebServer:
         yield "GET", "/api/v1/sites/{site}", sites.one_site, Scope.READ
         yield "GET", "/api/v1/sites/{site}/binds", binds.all_binds, Scope.READ
         yield "GET", "/api/v1/sites/{site}/binds/{id}", binds.one_bind, Scope.READ
+        yield "GET", "/api/v1/sites/{site}/resolve", ResolveHandler(self._operations).resolve, Scope.READ
         yield "GET", "/api/v1/audit", AuditHandlers(self._operations).records, Scope.READ
         yield "GET", "/openapi.json", OpenApiHandler().description, Scope.READ
 

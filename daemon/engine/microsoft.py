@@ -1,0 +1,165 @@
+"""The Microsoft side of one site: its mailbox account and its directory, examined as the configuration names them.
+
+Called by the bind procedure for its steps `mailbox` and `directory`, by the doctor for their layers, and by
+`resolving.py` for lookups, so that all three use the same adapters in the same way. Secrets are resolved each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from daemon.config.model import AccountSettings, SiteSettings
+from daemon.config.prerequisites import MICROSOFT_365, cloud_for, is_hybrid, platforms
+from daemon.engine.signin import Resolve, resolved
+from daemon.ports import (
+    MAILBOX_LAYERS,
+    Directories,
+    Directory,
+    DirectoryAccess,
+    Examination,
+    Layer,
+    MailboxAccess,
+    Mailboxes,
+    ProviderFault,
+    Registration,
+    Route,
+    Sighting,
+)
+from states import Fault
+
+CLOUD_PREFIX: Final = "microsoft 365 "
+"""Stands before the layers of the second platform where both are in use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrosoftSide:
+    """Makes the adapters of a site. Holds no state between two calls."""
+
+    mailboxes: Mailboxes
+    directories: Directories
+    resolve: Resolve
+
+    async def mailbox(self, settings: SiteSettings, route: Route, *, afresh: bool = False) -> Examination:
+        """Examine the mailbox account on every platform that is in use, each to its end.
+
+        `afresh`: a person asks, so that a sign-in which was refused lately is tried all the same. Raises
+        `ProviderFault` only where a secret cannot be read.
+        """
+        found: list[Examination] = []
+        for platform in platforms(settings.account):
+            access = await mailbox_access(settings, self.resolve, platform=platform)
+            if platform == "microsoft-365" and not settings.account.requires_authentication:
+                found.append(_anonymous())
+                continue
+            adapter = self.mailboxes.mailbox(replace(access, afresh=afresh), route)
+            found.append(await adapter.examine())
+        return _together(found) if is_hybrid(settings.account) else found[0]
+
+    async def directory(self, settings: SiteSettings, route: Route, *, afresh: bool = False) -> Directory:
+        """The site's directory; `afresh` as above. Raises `ProviderFault` where a secret cannot be read."""
+        access = await directory_access(settings, self.resolve)
+        return self.directories.directory(replace(access, afresh=afresh), route)
+
+
+async def mailbox_access(settings: SiteSettings, resolve: Resolve, *, platform: str) -> MailboxAccess:
+    """The mailbox account on one platform, with its secrets. Raises `ProviderFault` if one cannot be read."""
+    account, cloud = settings.account, platform == "microsoft-365"
+    own, other = account.smtp_address, settings.binding.email
+    signs_in = account.requires_authentication and not cloud
+    return MailboxAccess(
+        platform="microsoft-365" if cloud else "exchange",
+        smtp_address=own,
+        password=await resolved(account.password, resolve) if signs_in else None,
+        requires_authentication=account.requires_authentication,
+        impersonates=account.use_exchange_impersonation,
+        probe_address=account.impersonation_probe,
+        bind_address=other if other.casefold() != own.casefold() else "",
+        autodiscover_url="" if cloud else account.autodiscover_url,
+        trusted_hosts=account.trusted_hosts,
+        registration=await registration_of(account, resolve) if cloud else None,
+        protocol=account.microsoft_365_protocol if cloud else "ews",
+    )
+
+
+async def directory_access(settings: SiteSettings, resolve: Resolve) -> DirectoryAccess:
+    """Where the site looks up, with its secrets. Raises `ProviderFault` if one cannot be read."""
+    account, directory = settings.account, settings.directory
+    if account.directory_type == MICROSOFT_365:
+        return DirectoryAccess(
+            platform="microsoft-365",
+            domains=directory.domains,
+            registration=await registration_of(account, resolve),
+            lookup=account.smtp_address,
+        )
+    return DirectoryAccess(
+        platform="active-directory",
+        server=directory.server,
+        base_dn=directory.base_dn,
+        security=directory.security,
+        user=directory.user,
+        password=await resolved(directory.password, resolve),
+        domains=directory.domains,
+        lookup=account.smtp_address,
+    )
+
+
+async def registration_of(account: AccountSettings, resolve: Resolve) -> Registration:
+    """The app registration with its secret, in the cloud of its host address. Raises `ProviderFault`."""
+    cloud, secret = cloud_for(account), await resolved(account.client_secret, resolve)
+    if cloud is None or secret is None:
+        # The configuration's rules let neither through for a step that is taken.
+        raise ProviderFault(Fault.REGISTRATION_UNKNOWN, "the app registration in [account] is not whole")
+    return Registration(
+        tenant_id=account.tenant_id,
+        client_id=account.client_id,
+        client_secret=secret,
+        authority=cloud.authority,
+        graph=cloud.graph,
+        outlook=cloud.outlook,
+    )
+
+
+def contradiction(settings: SiteSettings, sightings: Sequence[Sighting]) -> str:
+    """Say in one sentence how what was seen contradicts the Directory Type; empty if it does not.
+
+    The guide's table: on premises and hybrid want Microsoft Active Directory, Microsoft 365 alone its own.
+    """
+    seen = {sighting.whereabouts: sighting.seen for sighting in reversed(sightings)}
+    named = settings.account.directory_type
+    if named == MICROSOFT_365:
+        witness = seen.get("on-premises") or seen.get("hybrid")
+        right = "microsoft-active-directory" + ("" if "on-premises" in seen else ", with the tenant as it is (hybrid)")
+    else:
+        alone = "on-premises" not in seen and "hybrid" not in seen
+        witness, right = (seen.get("microsoft-365") if alone else None), MICROSOFT_365
+    if not witness:
+        return ""
+    return f"[account] directory_type is {named}, but {witness}: it has to be {right}"
+
+
+def fault_of(layers: Sequence[Layer]) -> ProviderFault | None:
+    """The first fault, with the layer that it belongs to in its words."""
+    for layer in layers:
+        if layer.fault is not None:
+            fault = layer.fault
+            return ProviderFault(fault.fault, f"{layer.name}: {fault.detail}", retry_after=fault.retry_after)
+    return None
+
+
+def _together(examined: Sequence[Examination]) -> Examination:
+    """Hybrid: both platforms, the cloud's layers under a prefix."""
+    own, cloud = examined
+    prefixed = tuple(replace(layer, name=f"{CLOUD_PREFIX}{layer.name}") for layer in cloud.layers)
+    return Examination(layers=own.layers + prefixed, sightings=own.sightings + cloud.sightings)
+
+
+def _anonymous() -> Examination:
+    """`requires_authentication = no` at Microsoft 365: nothing is sent, so nothing can be proved."""
+    detail = (
+        "[account] requires_authentication = no, so no credentials are sent; Microsoft 365 serves no mailbox without"
+    )
+    fault = ProviderFault(Fault.MAILBOX_SIGN_IN_REFUSED, detail)
+    first = Layer(name=MAILBOX_LAYERS[0], seconds=0.0, detail="not asked: nothing could follow", status="skipped")
+    return Examination(layers=(first, Layer(name=MAILBOX_LAYERS[1], seconds=0.0, detail=detail, fault=fault)))
