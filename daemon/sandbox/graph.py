@@ -10,13 +10,16 @@ from typing import Final
 from daemon.sandbox.access_tokens import AccessTokens, Bearer
 from daemon.sandbox.call import Answer, Call
 from daemon.sandbox.cloud import Route
+from daemon.sandbox.graph_batch import PLAYED, Batch
+from daemon.sandbox.graph_delta import DeltaCalls
 from daemon.sandbox.graph_directory import DirectoryCalls
 from daemon.sandbox.graph_failures import GraphRefusal, bad_request, refuse
 from daemon.sandbox.graph_mail import MailCalls
 from daemon.sandbox.graph_members import direct, transitive
 from daemon.sandbox.graph_pages import Pages
 from daemon.sandbox.identity import Identity
-from daemon.sandbox.script import Endpoint, Script
+from daemon.sandbox.outlook import Outlook
+from daemon.sandbox.script import Endpoint, Script, Trouble
 from daemon.sandbox.tenant import Tenant
 
 _VERSION: Final = "v1.0"
@@ -40,6 +43,7 @@ class Resource:
     handle: Callable[..., Answer]
     roles: frozenset[str]
     method: str = "GET"
+    plays: frozenset[Trouble] = frozenset()
 
     def match(self, parts: Sequence[str]) -> tuple[str, ...] | None:
         """Give the parts taken, or None for another path."""
@@ -58,12 +62,18 @@ class Graph:
         self, *, tenant: Tenant, script: Script, url: Callable[[], str], exchange_url: Callable[[], str]
     ) -> None:
         tokens = AccessTokens()
-        self._script = script
         self._url = url
         self._tokens = tokens
         self._identity = Identity(tenant=tenant, script=script, tokens=tokens, url=url)
+        self._outlook = Outlook(tenant=tenant, script=script, url=url, exchange_url=exchange_url)
+        pages = Pages(url=url)
+        batch = Batch(script=script, find=self.find)
         self._resources = (
-            *_of_directory(DirectoryCalls(tenant=tenant, pages=Pages(url=url), url=url)),
+            Resource(pattern=("$batch",), handle=batch.answer, roles=frozenset(), method="POST", plays=PLAYED),
+            Resource(
+                pattern=("users", "delta"), handle=DeltaCalls(tenant=tenant, pages=pages, url=url).users, roles=_USERS
+            ),
+            *_of_directory(DirectoryCalls(tenant=tenant, pages=pages, url=url)),
             *_of_mail(MailCalls(tenant=tenant, script=script, url=url)),
         )
 
@@ -71,12 +81,12 @@ class Graph:
         """Find what answers."""
         parts = path.removeprefix("/").split("/")
         if parts[0] != _VERSION:
-            return self._identity.find(parts)
+            return self._outlook.find(path) or self._identity.find(parts)
         for resource in self._resources:
             taken = resource.match(parts[1:])
             if taken is not None:
                 answered = partial(self._answered, partial(resource.handle, *taken), resource.roles)
-                return Route(endpoint=Endpoint.GRAPH, handle=answered, method=resource.method)
+                return Route(endpoint=Endpoint.GRAPH, handle=answered, method=resource.method, plays=resource.plays)
         return Route(endpoint=Endpoint.GRAPH, handle=partial(self._answered, _unknown, frozenset()), method=method)
 
     def _answered(self, handle: Handle, roles: frozenset[str], call: Call) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -21,8 +21,8 @@ from daemon.sandbox.graph_kinds import Kind, kind_of
 
 LARGEST: Final = 999
 _USUAL: Final = 100
-_SKIP: Final = "$skiptoken"
-_OPTIONS: Final = frozenset({"$select", "$top", "$filter", "$search", "$count", _SKIP})
+SKIP: Final = "$skiptoken"
+_OPTIONS: Final = frozenset({"$select", "$top", "$filter", "$search", "$count", SKIP})
 # In base64 these bytes are ++++////, quoted %2B and %2F; many a library "repairs" the latter.
 _HARD_TO_QUOTE: Final = b"\xfb\xef\xbe\xff\xff\xff"
 
@@ -105,7 +105,7 @@ class Pages:
         """Give the page that the call asks for, and the link to the next one."""
         start = self._start(call)
         end = start + size
-        following = self.link(call, _SKIP, self._seal(call, end)) if end < len(items) else None
+        following = self._next(call, end) if end < len(items) else None
         return items[start:end], following
 
     def answer(self, call: Call, wanted: Wanted, *, items: Sequence[object], size: int, typed: bool) -> Answer:
@@ -120,14 +120,17 @@ class Pages:
         body["value"] = [shown(item, wanted.select, typed=typed) for item in page]
         return Answer(body=body)
 
-    def link(self, call: Call, option: str, token: str) -> str:
-        """Write a link to the same list with another token."""
-        kept = [pair for pair in call.raw_query.split("&") if pair and _name(pair) not in {_SKIP, "$deltatoken"}]
-        query = "&".join([*kept, f"{option}={quote(token, safe='')}"])
+    def link(self, call: Call, *, without: Collection[str], option: str = "", token: str = "") -> str:
+        """Write a link to the same list, `without` some of the call's options and with another one."""
+        kept = [pair for pair in call.raw_query.split("&") if pair and _name(pair) not in without]
+        query = "&".join([*kept, f"{option}={quote(token, safe='')}"] if option else kept)
         return f"{self._url()}{quote(call.path, safe='/$@')}?{query}"
 
+    def _next(self, call: Call, start: int) -> str:
+        return self.link(call, without={SKIP}, option=SKIP, token=self._seal(call, start))
+
     def _start(self, call: Call) -> int:
-        token = raw_option(call, _SKIP)
+        token = raw_option(call, SKIP)
         if token is None:
             return 0
         packed = unquote(token)
@@ -141,7 +144,7 @@ class Pages:
         return start
 
     def _seal(self, call: Call, start: int) -> str:
-        rest = [f"{name}={value}" for name, value in sorted(call.query.items()) if name != _SKIP]
+        rest = [f"{name}={value}" for name, value in sorted(call.query.items()) if name != SKIP]
         scope = "\n".join([call.path, *rest, str(start)])
         proof = hmac.digest(self._key, scope.encode(), "sha256")[:12]
         return base64.b64encode(_HARD_TO_QUOTE + proof + start.to_bytes(4, "big")).decode()

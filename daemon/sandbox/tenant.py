@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Final
@@ -150,6 +151,16 @@ class Tenant:
         if found is not None:
             return found
         return next((one for one in self.people.values() if wanted in map(str.casefold, one.aliases)), None)
+
+
+def crowd(count: int, *, domain: str = DEMO_TENANT_DOMAIN) -> Iterator[Person]:
+    """Make so many people with an alias each, the same ones every time: for benches and for many pages."""
+    for number in range(1, count + 1):
+        yield Person(
+            address=f"person.{number:05}@{domain}",
+            display_name=f"Person {number:05}",
+            aliases=(f"p{number:05}@{domain}",),
+        )
 
 
 def demo_tenant() -> Tenant:
