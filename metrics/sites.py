@@ -16,7 +16,7 @@ from metrics.site_families import FAMILIES
 from metrics.site_values import SiteValues
 from metrics.text import Format
 
-SLICE = 128
+SLICE = 96
 """So many sites are printed in one go: about a millisecond of the largest family."""
 
 

@@ -19,6 +19,7 @@ email = sync@example.com
 password = file:password
 application_id = 00000000-0000-0000-0000-000000000000
 application_key = env:APPLICATION_KEY_OF_THE_TEST
+require = none
 """
 
 
@@ -43,8 +44,8 @@ def test_all_findings_are_printed_at_once_with_file_and_line(tmp_path: Path, sit
     config = written(tmp_path / "config.ini", f"{GOOD}[connection]\nproxy_prot = 1\nuse_proxy = perhaps\n")
     said = sitebind("check-config", "--config", config)
     assert said.code == 2
-    assert 'config.ini:9: [connection] proxy_prot: unknown option; did you mean "proxy_port"?' in said.out
-    assert "config.ini:10: [connection] use_proxy" in said.out
+    assert 'config.ini:10: [connection] proxy_prot: unknown option; did you mean "proxy_port"?' in said.out
+    assert "config.ini:11: [connection] use_proxy" in said.out
     assert said.out.splitlines()[-1].startswith(f"{config}: 2 errors, 0 warnings")
 
 
@@ -94,7 +95,7 @@ def test_a_folder_is_checked_as_a_whole(tmp_path: Path, sitebind: Ask) -> None:
     written(tmp_path / "south.ini", f"{GOOD}[bindng]\n")
     said = sitebind("check-config", "--config", tmp_path)
     assert said.code == 2
-    assert "south.ini:8:" in said.out
+    assert "south.ini:9:" in said.out
     assert said.out.splitlines()[-1].endswith("1 error, 0 warnings; 2 sites")
 
 

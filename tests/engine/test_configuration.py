@@ -96,8 +96,9 @@ async def test_a_rotated_secret_that_no_bind_needs_is_only_applied(
     """The directory's password: no new sign-in."""
     secret = tmp_path / "directory-password"
     secret.write_text("one\n")
-    directory = {"server": "dc.example.test", "user": "reader@example.test", "password": f"file:{secret}"}
-    path = write(tmp_path / "config.ini", {"daemon": DAEMON, **site_options(sandbox), "directory": directory})
+    directory = {"server": "127.0.0.1:9", "user": "reader@example.test", "password": f"file:{secret}"}
+    site = site_options(sandbox, require="none")
+    path = write(tmp_path / "config.ini", {"daemon": DAEMON, **site, "directory": directory})
     async with running(path, sandbox, clock) as run:
         await run.reach(State.BOUND)
         secret.write_text("two\n")
