@@ -19,6 +19,7 @@ import pytest
 
 from daemon.sandbox import Sandbox, small_world
 from daemon.sandbox import world as known
+from tests.sandbox.graph_client import GraphClient
 
 
 class Clock:
@@ -183,3 +184,8 @@ async def client(sandbox: Sandbox, clock: Clock) -> AsyncIterator[Client]:
     connector = aiohttp.TCPConnector(ssl=tls)
     async with aiohttp.ClientSession(connector=connector) as session:
         yield Client(sandbox, session, clock)
+
+
+@pytest.fixture
+def graph(client: Client) -> GraphClient:
+    return GraphClient(client)
