@@ -14,6 +14,7 @@ import pytest
 
 from daemon.sandbox import BadTrouble, Endpoint, Script, Trouble
 from daemon.sandbox import world as known
+from tests.sandbox.cloud_troubles import IN_THE_CLOUD
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Client
@@ -163,6 +164,7 @@ SEEN: dict[Trouble, Callable[[Client], Awaitable[None]]] = {
     Trouble.UNTRUSTED_BASE: discovery_points_elsewhere,
     Trouble.EXPIRED_CERTIFICATE: certificate_says("expired"),
     Trouble.FORGED_CERTIFICATE: certificate_says("unable to get local issuer certificate"),
+    **IN_THE_CLOUD,
 }
 # These touch what was there before them, or only the time; they have tests of their own below.
 APART = {Trouble.EXPIRED_BINDING, Trouble.REVOKED_KEYS, Trouble.SLOW}
