@@ -43,6 +43,7 @@ from daemon.examination import in_force, practice_over
 from daemon.ports import Clock, Clouds, JournalUnavailable
 from daemon.providers.clouds import ENDPOINTS, MimecastClouds
 from daemon.providers.http import HttpClients
+from daemon.providers.microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
 from daemon.providers.microsoft import MicrosoftProviders
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
@@ -80,7 +81,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         registry = new_registry()
-        instruments = Instruments(registry, version=daemon.__version__, endpoints=ENDPOINTS)
+        instruments = Instruments(registry, version=daemon.__version__, endpoints=(*ENDPOINTS, *MICROSOFT_ENDPOINTS))
         self.observer = Observers(MetricsObserver(instruments), LogObserver())
         self.exposition = Exposition(registry, instruments)
 

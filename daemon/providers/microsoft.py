@@ -1,25 +1,90 @@
-"""Makes the adapters of the Microsoft side; implements `daemon.ports.Mailboxes` and `Directories`. Built by `app.py`."""
+"""Makes the adapters of the Microsoft side; implements `daemon.ports.Mailboxes` and `Directories`. Built by `app.py`.
+
+Tokens, connections to domain controllers and the memory of refused sign-ins are shared by everything it makes.
+"""
 
 from __future__ import annotations
 
-from daemon.ports import Clock, Directory, DirectoryAccess, Mailbox, MailboxAccess, Route
-from daemon.providers.http import HttpClients
+import uuid
+from collections.abc import Callable
+
+from daemon.ports import (
+    Clock,
+    Directory,
+    DirectoryAccess,
+    Mailbox,
+    MailboxAccess,
+    ProviderFault,
+    Registration,
+    Route,
+)
+from daemon.providers.graph import Graph
+from daemon.providers.graph_directory import GraphDirectory
+from daemon.providers.graph_mailbox import GraphMailbox
+from daemon.providers.http import HttpClient, HttpClients
+from daemon.providers.identity import Identity
+from daemon.providers.refused_sign_ins import RefusedSignIns
+from daemon.providers.tokens import Tokens
+from states import Fault
+
+
+def _guid() -> str:
+    return str(uuid.uuid4())
+
+
+ENDPOINTS = ("autodiscover", "ews", "identity", "graph")
+"""Every call that these adapters make over HTTP, by the name that they count it under."""
 
 
 class MicrosoftProviders:
-    """Interim: the adapters are under construction."""
+    """Exchange over EWS, Microsoft 365 over Graph, Active Directory over LDAP."""
 
-    def __init__(self, clients: HttpClients, *, clock: Clock) -> None:
+    def __init__(self, clients: HttpClients, *, clock: Clock, new_request_id: Callable[[], str] = _guid) -> None:
         self._clients = clients
         self._clock = clock
+        self._new_request_id = new_request_id
+        self._tokens = Tokens(clock.monotonic)
+        self._refused = RefusedSignIns(clock.monotonic)
 
     def mailbox(self, access: MailboxAccess, route: Route) -> Mailbox:
         """The adapter for `access.platform`."""
+        client = self._clients.client(route)
+        if access.platform == "microsoft-365" and access.protocol == "graph":
+            graph = self._graph(client, _whole(access.registration), refused=self._memory(afresh=access.afresh))
+            return GraphMailbox(client, access, graph=graph, clock=self._clock, new_request_id=self._new_request_id)
         raise LookupError(access.platform)
 
     def directory(self, access: DirectoryAccess, route: Route) -> Directory:
         """The adapter for `access.platform`."""
+        client = self._clients.client(route)
+        if access.platform == "microsoft-365":
+            graph = self._graph(client, _whole(access.registration), refused=self._memory(afresh=access.afresh))
+            return GraphDirectory(client, access, graph=graph, clock=self._clock)
         raise LookupError(access.platform)
 
     async def close(self) -> None:
         """Close every connection to a directory. Safe to repeat."""
+
+    def _memory(self, *, afresh: bool) -> RefusedSignIns:
+        return self._refused.asked_by_a_person() if afresh else self._refused
+
+    def _graph(self, client: HttpClient, registration: Registration, *, refused: RefusedSignIns) -> Graph:
+        return Graph(
+            client,
+            registration,
+            identity=self._identity(client, registration, refused=refused),
+            clock=self._clock,
+            new_request_id=self._new_request_id,
+        )
+
+    def _identity(self, client: HttpClient, registration: Registration, *, refused: RefusedSignIns) -> Identity:
+        return Identity(
+            client, registration, tokens=self._tokens, refusals=refused, new_request_id=self._new_request_id
+        )
+
+
+def _whole(registration: Registration | None) -> Registration:
+    if registration is None:
+        # The engine gives one with everything that lives in Microsoft 365.
+        raise ProviderFault(Fault.REGISTRATION_UNKNOWN, "there is no app registration in [account]")
+    return registration

@@ -32,12 +32,19 @@ class RefusedSignIns:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
+        self._asked = False
         self._refused: dict[SignIn, _Refusal] = {}
         self._turns: WeakValueDictionary[SignIn, asyncio.Lock] = WeakValueDictionary()
 
+    def asked_by_a_person(self) -> RefusedSignIns:
+        """The same memory for whoever asked for this try: nothing holds it back, and how it ends is remembered."""
+        view = RefusedSignIns(self._monotonic)
+        view._asked, view._refused, view._turns = True, self._refused, self._turns
+        return view
+
     def check(self, key: SignIn, *, what: str) -> None:
         """Raise the fault of `key` anew while it is not to be tried; `what` begins the sentence ("the server X")."""
-        refusal = self._refused.get(key)
+        refusal = None if self._asked else self._refused.get(key)
         left = refusal.until - self._monotonic() if refusal is not None else 0.0
         if refusal is None or left <= 0:
             return
@@ -50,7 +57,8 @@ class RefusedSignIns:
     def note(self, key: SignIn, fault: ProviderFault, *, pause: float = PAUSE) -> None:
         """Remember that `key` was refused; for `pause` seconds `check` gives the same fault."""
         now = self._monotonic()
-        self._refused = {other: refusal for other, refusal in self._refused.items() if refusal.until > now}
+        for other in [other for other, refusal in self._refused.items() if refusal.until <= now]:
+            del self._refused[other]
         # A copy without a traceback: the raised one holds frames, and those hold the password.
         self._refused[key] = _Refusal(ProviderFault(fault.fault, fault.detail), now + pause)
 
