@@ -1,0 +1,64 @@
+"""The SRV record of autodiscover. Called by `autodiscover.py`; anybody who forges DNS can forge its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from daemon.providers.failure import authority
+from daemon.providers.quoting import quoted
+
+if TYPE_CHECKING:
+    from dns.asyncresolver import Resolver
+
+_LIFETIME: Final = 3.0
+_MOST: Final = 3
+
+
+class SrvRecords:
+    """Looks them up, within three seconds. `nameservers` are addresses; none given: those of this host."""
+
+    def __init__(self, nameservers: Sequence[str] = (), *, port: int = 53) -> None:
+        self._nameservers = tuple(nameservers)
+        self._port = port
+
+    async def of(self, domain: str) -> tuple[tuple[str, ...], str]:
+        """The https addresses for `domain`, the preferred one first; none, and why, in a clause."""
+        import dns.exception  # noqa: PLC0415 - rarely needed, and it delays every start
+        from dns.rdtypes.IN.SRV import SRV  # noqa: PLC0415 - see above
+
+        try:
+            answer = await self._resolver().resolve(f"_autodiscover._tcp.{domain}", "SRV", lifetime=_LIFETIME)
+        except (dns.exception.DNSException, OSError) as error:
+            return (), _reason(error)
+        records = [record for record in answer if isinstance(record, SRV)]
+        records.sort(key=lambda record: (record.priority, -record.weight))
+        targets = [(record.target.to_text(omit_final_dot=True), record.port) for record in records[:_MOST]]
+        places = tuple(f"https://{_place(host, port)}" for host, port in targets if host not in {"", "."})
+        return places, "" if places else "its record says that there is none"
+
+    def _resolver(self) -> Resolver:
+        import dns.asyncresolver  # noqa: PLC0415 - see above
+
+        found = dns.asyncresolver.Resolver(configure=not self._nameservers)
+        if self._nameservers:
+            found.nameservers = list(self._nameservers)
+            found.port = self._port
+        return found
+
+
+def _place(host: str, port: int) -> str:
+    return host.lower() if port == 443 else authority(host.lower(), port)
+
+
+def _reason(error: Exception) -> str:
+    """Say why there is no record, by the kind of the error."""
+    known = {
+        "NXDOMAIN": "there is no such record",
+        "NoAnswer": "there is no such record",
+        "NoNameservers": "no name server answered usefully",
+        "NoResolverConfiguration": "this host has no name server",
+        "LifetimeTimeout": "no name server answered in time",
+    }
+    kind = type(error).__name__
+    return known.get(kind) or f"it cannot be looked up ({quoted(kind, longest=40)})"
