@@ -21,7 +21,7 @@ from daemon.config.ini import default_daemon, read_config
 from daemon.config.secrets import resolve
 from daemon.engine.signin import Token
 from daemon.ports import Clock, Clouds, Secret
-from daemon.sandbox import Sandbox, small_world
+from daemon.sandbox import Sandbox, small_world, tenant
 from daemon.sandbox.world import (
     DEMO_APPLICATION_ID,
     DEMO_APPLICATION_KEY,
@@ -75,6 +75,24 @@ def site_options(sandbox: Sandbox, *, method: str = "cloud", **binding: str) -> 
         "binding": {option: value for option, value in own.items() if value},
         "connection": {"ca_file": str(sandbox.ca_file)},
     }
+
+
+def microsoft_options(sandbox: Sandbox, **account: str) -> dict[str, str]:
+    """[account] of a site whose mailbox and directory are in the sandbox's Microsoft 365; an empty value: no line."""
+    url = sandbox.microsoft_url
+    options = {
+        "smtp_address": tenant.DEMO_MAILBOX,
+        "directory_type": "microsoft-365-directory",
+        "impersonation_probe": tenant.DEMO_PROBE,
+        "tenant_id": tenant.DEMO_TENANT,
+        "client_id": tenant.DEMO_GRAPH_CLIENT,
+        "client_secret": f"literal:{tenant.DEMO_GRAPH_SECRET}",
+        "host_address": url.removeprefix("https://"),
+        "graph_url": url,
+        "exchange_online_url": url,
+        **account,
+    }
+    return {option: value for option, value in options.items() if value}
 
 
 @dataclass
@@ -242,4 +260,15 @@ def steps_of(report: Mapping[str, Any]) -> dict[str, str]:
     return {step["step"]: step["status"] for step in report["steps"]}
 
 
-__all__ = ["LONGEST", "Running", "Step", "eventually", "running", "sandboxed", "site_options", "steps_of", "write"]
+__all__ = [
+    "LONGEST",
+    "Running",
+    "Step",
+    "eventually",
+    "microsoft_options",
+    "running",
+    "sandboxed",
+    "site_options",
+    "steps_of",
+    "write",
+]
