@@ -70,9 +70,7 @@ class Graph:
         batch = Batch(script=script, find=self.find)
         self._resources = (
             Resource(pattern=("$batch",), handle=batch.answer, roles=frozenset(), method="POST", plays=PLAYED),
-            Resource(
-                pattern=("users", "delta"), handle=DeltaCalls(tenant=tenant, pages=pages, url=url).users, roles=_USERS
-            ),
+            *_of_changes(DeltaCalls(tenant=tenant, pages=pages, url=url)),
             *_of_directory(DirectoryCalls(tenant=tenant, pages=pages, url=url)),
             *_of_mail(MailCalls(tenant=tenant, script=script, url=url)),
         )
@@ -122,6 +120,13 @@ def _unknown(call: Call) -> Answer:
     """Refuse a path that Graph does not know; unlike other services it takes it for a bad request."""
     last = call.path.rpartition("/")[2]
     bad_request(f"Resource not found for the segment '{last[:60]}'.")
+
+
+def _of_changes(calls: DeltaCalls) -> tuple[Resource, ...]:
+    """Name the function in each of its spellings; libraries write the brackets."""
+    return _resources(
+        ("users/" + name, calls.users, _USERS) for name in ("delta", "delta()", "microsoft.graph.delta()")
+    )
 
 
 def _of_directory(calls: DirectoryCalls) -> tuple[Resource, ...]:

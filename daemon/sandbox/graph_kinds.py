@@ -135,7 +135,10 @@ ORGANIZATION: Final = Kind(
 )
 # What a list of mixed kinds may be asked for.
 OBJECT: Final = Kind(name="directoryObject", properties={**CONTACT.properties, **GROUP.properties, **USER.properties})
-CASTS: Final = {f"microsoft.graph.{kind.name}": kind for kind in (USER, GROUP, CONTACT)}
+# "graph" is a short name of the same; msgraph-sdk writes it.
+CASTS: Final = {
+    f"{space}.{kind.name}": kind for kind in (USER, GROUP, CONTACT) for space in ("microsoft.graph", "graph")
+}
 
 
 def kind_of(item: object) -> Kind:

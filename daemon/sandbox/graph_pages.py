@@ -124,7 +124,7 @@ class Pages:
         """Write a link to the same list, `without` some of the call's options and with another one."""
         kept = [pair for pair in call.raw_query.split("&") if pair and _name(pair) not in without]
         query = "&".join([*kept, f"{option}={quote(token, safe='')}"] if option else kept)
-        return f"{self._url()}{quote(call.path, safe='/$@')}?{query}"
+        return f"{self._url()}{quote(call.path, safe='/$@()')}?{query}"
 
     def _next(self, call: Call, start: int) -> str:
         return self.link(call, without={SKIP}, option=SKIP, token=self._seal(call, start))
