@@ -212,7 +212,7 @@ def _trusting(certificate: str) -> ssl.SSLContext:
 def _exit_for(status: int) -> Exit:
     if status in _NOT_ALLOWED:
         return Exit.NOT_ALLOWED
-    if status == 503:
+    if status in (502, 503):
         return Exit.FAILED
     return Exit.USAGE if 400 <= status < 500 else Exit.INTERNAL
 

@@ -137,5 +137,5 @@ def _inputs(settings: SiteSettings) -> tuple[object, ...]:
 def _source(settings: SiteSettings) -> str:
     if settings.account.directory_type == MICROSOFT_365:
         cloud = cloud_for(settings.account)
-        return f"graph:{urlsplit(cloud.graph).netloc}" if cloud is not None else "graph"
+        return f"graph:{urlsplit(cloud.graph).hostname}" if cloud is not None else "graph"
     return f"ldap:{settings.directory.server or settings.directory.base_dn}"
