@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -15,44 +15,14 @@ from daemon.sandbox.graph_delta import DeltaCalls
 from daemon.sandbox.graph_directory import DirectoryCalls
 from daemon.sandbox.graph_failures import GraphRefusal, bad_request, refuse
 from daemon.sandbox.graph_mail import MailCalls
-from daemon.sandbox.graph_members import direct, transitive
 from daemon.sandbox.graph_pages import Pages
+from daemon.sandbox.graph_resources import Resource, of_directory, of_mail
 from daemon.sandbox.identity import Identity
 from daemon.sandbox.outlook import Outlook
-from daemon.sandbox.script import Endpoint, Script, Trouble
+from daemon.sandbox.script import Endpoint, Script
 from daemon.sandbox.tenant import Tenant
 
 _VERSION: Final = "v1.0"
-# Any one of these application permissions opens the path.
-_USERS: Final = frozenset({"User.Read.All", "User.ReadWrite.All", "Directory.Read.All"})
-_GROUPS: Final = frozenset({"Group.Read.All", "GroupMember.Read.All", "Directory.Read.All"})
-_CONTACTS: Final = frozenset({"OrgContact.Read.All", "Directory.Read.All"})
-_ORGANIZATION: Final = frozenset({"Organization.Read.All", "Directory.Read.All"})
-_MAIL: Final = frozenset({"Mail.ReadBasic", "Mail.ReadBasic.All", "Mail.Read", "Mail.ReadWrite"})
-_SETTINGS: Final = frozenset({"MailboxSettings.Read", "MailboxSettings.ReadWrite"})
-_IN_MAILBOXES: Final = _MAIL | _SETTINGS
-
-Handle = Callable[[Call], Answer]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    """What answers on the paths of one pattern; `*` takes any one part, which `handle` is given before the call."""
-
-    pattern: tuple[str, ...]
-    handle: Callable[..., Answer]
-    roles: frozenset[str]
-    method: str = "GET"
-    plays: frozenset[Trouble] = frozenset()
-
-    def match(self, parts: Sequence[str]) -> tuple[str, ...] | None:
-        """Give the parts taken, or None for another path."""
-        if len(parts) != len(self.pattern):
-            return None
-        pairs = tuple(zip(self.pattern, parts, strict=True))
-        if any(wanted not in ("*", part) for wanted, part in pairs):
-            return None
-        return tuple(part for wanted, part in pairs if wanted == "*")
 
 
 class Graph:
@@ -70,9 +40,10 @@ class Graph:
         batch = Batch(script=script, find=self.find)
         self._resources = (
             Resource(pattern=("$batch",), handle=batch.answer, roles=frozenset(), method="POST", plays=PLAYED),
-            *_of_changes(DeltaCalls(tenant=tenant, pages=pages, url=url)),
-            *_of_directory(DirectoryCalls(tenant=tenant, pages=pages, url=url)),
-            *_of_mail(MailCalls(tenant=tenant, script=script, url=url)),
+            *of_directory(
+                DirectoryCalls(tenant=tenant, pages=pages, url=url), DeltaCalls(tenant=tenant, pages=pages, url=url)
+            ),
+            *of_mail(MailCalls(tenant=tenant, script=script, url=url)),
         )
 
     def find(self, method: str, path: str) -> Route | None:
@@ -83,19 +54,27 @@ class Graph:
         for resource in self._resources:
             taken = resource.match(parts[1:])
             if taken is not None:
-                answered = partial(self._answered, partial(resource.handle, *taken), resource.roles)
-                return Route(endpoint=Endpoint.GRAPH, handle=answered, method=resource.method, plays=resource.plays)
-        return Route(endpoint=Endpoint.GRAPH, handle=partial(self._answered, _unknown, frozenset()), method=method)
+                return self._route(resource, taken)
+        return self._route(Resource(pattern=(), handle=_unknown, roles=frozenset(), method=method), ())
 
-    def _answered(self, handle: Handle, roles: frozenset[str], call: Call) -> Answer:
+    def _route(self, resource: Resource, taken: Sequence[str]) -> Route:
+        return Route(
+            endpoint=Endpoint.GRAPH,
+            handle=partial(self._answer, resource, taken),
+            method=resource.method,
+            plays=resource.plays,
+        )
+
+    def _answer(self, resource: Resource, taken: Sequence[str], call: Call) -> Answer:
         """Check token and roles, and give refusals Graph's shape."""
         try:
-            self._authorise(call, roles)
-            return handle(call)
+            self._authorise(call, resource)
+            answer = resource.handle(*taken, call)
         except GraphRefusal as refusal:
-            return refusal.answer(call.marks)
+            answer = refusal.answer(call.marks)
+        return replace(answer, headers={**answer.headers, "x-ms-resource-unit": str(resource.cost(call))})
 
-    def _authorise(self, call: Call, roles: frozenset[str]) -> None:
+    def _authorise(self, call: Call, resource: Resource) -> None:
         bearer = self._bearer(call)
         if bearer is None:
             refuse(
@@ -104,10 +83,11 @@ class Graph:
                 message="Access token validation failure, or the token is empty.",
                 headers={"WWW-Authenticate": f'Bearer realm="", authorization_uri="{self._url()}"'},
             )
-        if roles and not roles & bearer.roles:
-            if roles <= _IN_MAILBOXES:
-                refuse(403, "ErrorAccessDenied", message="Access is denied. Check credentials and try again.")
-            refuse(403, "Authorization_RequestDenied", message="Insufficient privileges to complete the operation.")
+        if not resource.roles or resource.roles & bearer.roles:
+            return
+        if resource.in_mailboxes:
+            refuse(403, "ErrorAccessDenied", message="Access is denied. Check credentials and try again.")
+        refuse(403, "Authorization_RequestDenied", message="Insufficient privileges to complete the operation.")
 
     def _bearer(self, call: Call) -> Bearer | None:
         scheme, _, token = call.headers.get("Authorization", "").partition(" ")
@@ -120,40 +100,3 @@ def _unknown(call: Call) -> Answer:
     """Refuse a path that Graph does not know; unlike other services it takes it for a bad request."""
     last = call.path.rpartition("/")[2]
     bad_request(f"Resource not found for the segment '{last[:60]}'.")
-
-
-def _of_changes(calls: DeltaCalls) -> tuple[Resource, ...]:
-    """Name the function in each of its spellings; libraries write the brackets."""
-    return _resources(
-        ("users/" + name, calls.users, _USERS) for name in ("delta", "delta()", "microsoft.graph.delta()")
-    )
-
-
-def _of_directory(calls: DirectoryCalls) -> tuple[Resource, ...]:
-    rows: tuple[tuple[str, Callable[..., Answer], frozenset[str]], ...] = (
-        ("users", calls.users, _USERS),
-        ("users/*", calls.user, _USERS),
-        ("groups", calls.groups, _GROUPS),
-        ("groups/*", calls.group, _GROUPS),
-        ("groups/*/members", partial(calls.members, direct), _GROUPS),
-        ("groups/*/members/*", partial(calls.members_of_kind, direct), _GROUPS),
-        ("groups/*/transitiveMembers", partial(calls.members, transitive), _GROUPS),
-        ("groups/*/transitiveMembers/*", partial(calls.members_of_kind, transitive), _GROUPS),
-        ("contacts", calls.contacts, _CONTACTS),
-        ("contacts/*", calls.contact, _CONTACTS),
-        ("organization", calls.organization, _ORGANIZATION),
-    )
-    return _resources(rows)
-
-
-def _of_mail(calls: MailCalls) -> tuple[Resource, ...]:
-    rows: tuple[tuple[str, Callable[..., Answer], frozenset[str]], ...] = (
-        ("users/*/mailFolders/*", calls.folder, _MAIL),
-        ("users/*/mailboxSettings", calls.settings, _SETTINGS),
-        ("users/*/mailboxSettings/userPurpose", calls.purpose, _SETTINGS),
-    )
-    return _resources(rows)
-
-
-def _resources(rows: Iterable[tuple[str, Callable[..., Answer], frozenset[str]]]) -> tuple[Resource, ...]:
-    return tuple(Resource(pattern=tuple(path.split("/")), handle=handle, roles=roles) for path, handle, roles in rows)

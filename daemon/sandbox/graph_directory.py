@@ -84,7 +84,7 @@ class DirectoryCalls:
 def person(tenant: Tenant, who: str) -> Person | None:
     """Find a user by id or principal name."""
     key = who.casefold()
-    return tenant.people.get(key) or next((one for one in tenant.people.values() if one.id == key), None)
+    return next((one for one in tenant.people.values() if key in (one.signs_in_as.casefold(), one.id)), None)
 
 
 def _missing(name: str) -> NoReturn:

@@ -59,7 +59,7 @@ USER: Final = Kind(
         "id": lambda person: person.id,
         "displayName": lambda person: person.display_name,
         "mail": lambda person: person.address,
-        "userPrincipalName": lambda person: person.address,
+        "userPrincipalName": lambda person: person.signs_in_as,
         "proxyAddresses": lambda person: _proxies(person.address, person.aliases),
         "accountEnabled": lambda person: person.enabled,
         "assignedLicenses": _licences,

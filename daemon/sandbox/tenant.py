@@ -48,6 +48,7 @@ class Person:
     """A user. `mailbox`: where the mailbox lives ("on-premises", "microsoft-365" or "" for none).
 
     `synchronized`: the tenant's object comes from an Active Directory. `password` is the one on premises.
+    `principal_name`: the user principal name, where it is not the address.
     """
 
     address: str
@@ -60,6 +61,12 @@ class Person:
     synchronized: bool = False
     password_expired: bool = False
     may_impersonate: bool = False
+    principal_name: str = ""
+
+    @property
+    def signs_in_as(self) -> str:
+        """The user principal name."""
+        return self.principal_name or self.address
 
     @property
     def id(self) -> str:

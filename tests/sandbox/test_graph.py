@@ -127,6 +127,14 @@ async def test_nobody_is_found_by_an_alias_or_a_foreign_id(graph: GraphClient, w
     refused(await graph.get(f"/users/{who}"), 404, "Request_ResourceNotFound")
 
 
+async def test_a_principal_name_may_be_another_than_the_address(graph: GraphClient) -> None:
+    graph.tenant.add(Person(address="anna@example.test", display_name="Anna", principal_name="a.b@corp.example.test"))
+    said = (await graph.get("/users/A.B@corp.example.test")).document
+    assert (said["mail"], said["userPrincipalName"]) == ("anna@example.test", "a.b@corp.example.test")
+    refused(await graph.get("/users/anna@example.test"), 404, "Request_ResourceNotFound")
+    assert await graph.names("/users", dollar_filter="mail eq 'anna@example.test'") == ["Anna"]
+
+
 # Mailboxes.
 
 
@@ -365,6 +373,24 @@ async def test_a_caller_may_name_its_request(graph: GraphClient) -> None:
     reply = await graph.get("/users", headers={"client-request-id": "mine"})
     assert reply.headers["client-request-id"] == "mine"
     assert uuid.UUID(reply.headers["request-id"])
+
+
+@pytest.mark.parametrize(
+    "path,query,cost",
+    [
+        ("/users", {}, 2),
+        ("/users", {"dollar_select": "id"}, 1),
+        ("/users", {"dollar_select": "id", "dollar_top": "5"}, 1),
+        (f"/users/{known.DEMO_PROBE}", {}, 1),
+        ("/groups/GROUP/members", {}, 3),
+        ("/groups/GROUP/transitiveMembers", {}, 5),
+        ("/groups/GROUP/transitiveMembers", {"dollar_select": "id", "dollar_top": "5"}, 3),
+    ],
+)
+async def test_an_answer_says_what_it_cost(graph: GraphClient, path: str, query: dict[str, str], cost: int) -> None:
+    reply = await graph.get(path.replace("GROUP", known.identity("group All Staff")), **query)
+    assert reply.status == 200
+    assert reply.headers["x-ms-resource-unit"] == str(cost)
 
 
 # Batches.

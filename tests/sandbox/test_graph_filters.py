@@ -89,6 +89,7 @@ def test_a_quote_in_a_text_is_doubled() -> None:
         "",
         "mail",
         "mail eq",
+        "mail eq ada",
         "mail eq ada@example.test",
         "mail eq 'ada",
         "mail eq 'a' or",
