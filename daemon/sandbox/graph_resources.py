@@ -1,4 +1,4 @@
-"""The resources of Graph: which path is answered by what, opened by which permission, at what cost. Read by `graph.py`."""
+"""What Graph serves: which path is answered by what, opened by which permission, at what cost; for `graph.py`."""
 
 from __future__ import annotations
 
