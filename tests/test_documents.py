@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from states import mermaid
+from tests.doctor import microsoft_tables
 
 ROOT = Path(__file__).parent.parent
 
@@ -16,6 +17,12 @@ def test_the_readmes_diagram_is_drawn_from_the_table() -> None:
     found = re.search(r"<!-- lifecycle: begin -->\n```mermaid\n(.*?)\n```\n<!-- lifecycle: end -->", text, re.DOTALL)
     assert found is not None
     assert found[1] == mermaid()
+
+
+def test_the_tables_of_error_codes_are_those_of_the_adapters() -> None:
+    """`make doctor-table` writes them anew."""
+    text = microsoft_tables.PAGE.read_text(encoding="utf-8")
+    assert text == microsoft_tables.rewritten(text)
 
 
 def test_every_file_that_the_documents_point_to_exists() -> None:

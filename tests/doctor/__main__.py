@@ -1,4 +1,7 @@
-"""`make doctor-table`: runs every case and writes the table of `docs/doctor.md` from what the doctor said."""
+"""`make doctor-table`: runs every case and writes the table of `docs/doctor.md` from what the doctor said.
+
+The tables of error codes in `docs/microsoft.md` are written anew beside it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor import table
+from tests.doctor import microsoft_tables, table
 from tests.doctor.cases import CASES
 
 
@@ -23,6 +26,7 @@ class Rows:
 
 
 if __name__ == "__main__":
+    microsoft_tables.rewrite()
     found = Rows()
     here = Path(__file__).parent
     pytest.main([str(here / "test_faults.py"), "-q", "--tb=line", "--show-capture=no"], plugins=[found])

@@ -50,6 +50,10 @@ class Clinic:
         layers: list[Layer] = report["layers"]
         return layers
 
+    async def manual_hours(self, hours: float) -> None:
+        """Let time pass: what was kept from before, a token for example, has run out then."""
+        await self.clock.advance(hours * 3600)
+
     def binding(self, **options: str) -> None:
         """Change [binding]; an empty value takes the option away."""
         self._change("binding", options)

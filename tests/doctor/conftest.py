@@ -13,6 +13,7 @@ from daemon.sandbox import Sandbox
 from states import State
 from tests.clock import ManualClock
 from tests.doctor.clinic import Clinic
+from tests.doctor.microsoft import MICROSOFT_SIDES
 from tests.providers.conftest import Authority, Servers, names_that_do_not_resolve
 from tests.running import running, sandboxed, site_options, write
 
@@ -54,11 +55,18 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clinic(tmp_path: Path, sandbox: Sandbox, clock: ManualClock, servers: Servers, authority: Authority) -> Opened:
-    """Open a clinic for a site that signs in by `method`; with `bound` it was bound before."""
+    """Open a clinic for a site that signs in by `method`; with `bound` it was bound before.
+
+    `microsoft` names the Microsoft side that it has, of `MICROSOFT_SIDES`; without it has none.
+    """
 
     @asynccontextmanager
-    async def opened(*, method: str = "cloud", bound: bool = True, **binding: str) -> AsyncIterator[Clinic]:
+    async def opened(
+        *, method: str = "cloud", bound: bool = True, microsoft: str = "", **binding: str
+    ) -> AsyncIterator[Clinic]:
         options = site_options(sandbox, method=method, automatic="no", **binding)
+        if microsoft:
+            options["account"] = MICROSOFT_SIDES[microsoft](sandbox)
         path = write(tmp_path / "config.ini", options)
         async with running(path, sandbox, clock) as run:
             await run.reach(State.CONFIGURED)

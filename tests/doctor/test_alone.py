@@ -15,6 +15,7 @@ from states import BindStep, State
 from tests.clock import ManualClock
 from tests.doctor.clinic import Clinic
 from tests.doctor.conftest import Opened
+from tests.doctor.microsoft import MICROSOFT
 from tests.running import running, site_options, write
 
 
@@ -33,7 +34,7 @@ async def test_the_way_is_examined_and_nothing_is_written(config: Path, sandbox:
     """No database is made, no key is asked for, nobody signs in."""
     layers = await examined(config)
     assert [name for name, step in layers.items() if step.status == "skipped"] == [
-        *("keys held", "sign-in", "account", "role"),
+        *("keys held", "sign-in", "account", "role", *MICROSOFT),
     ]
     assert not [name for name, step in layers.items() if step.status == "failed"]
     assert sorted(path.name for path in config.parent.iterdir()) == ["config.ini", "sandbox"]

@@ -16,6 +16,7 @@ from states import Fault, State
 from tests.clock import ManualClock
 from tests.doctor.clinic import Clinic, Layer
 from tests.doctor.conftest import Opened
+from tests.doctor.microsoft import MICROSOFT
 from tests.providers.conftest import Proxy
 from tests.running import LONGEST
 
@@ -48,7 +49,7 @@ async def test_a_site_that_is_well_passes_every_layer_in_order(clinic: Opened) -
     async with clinic() as ward:
         before, logins = ward.run.now(), ward.sandbox.calls["login"]
         layers = await ward.examined()
-        assert [layer["step"] for layer in layers] == DIRECT
+        assert [layer["step"] for layer in layers] == [*DIRECT, *MICROSOFT]
         assert set(statuses(layers).values()) == {"passed"}
         assert all(layer["detail"] and not layer["remedy"] for layer in layers)
         assert ward.run.now() == before

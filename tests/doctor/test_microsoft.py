@@ -1,0 +1,105 @@
+"""The doctor on the Microsoft side: a way of its own beside the one to the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from daemon.sandbox import tenant
+from tests.doctor.clinic import Clinic, Layer
+from tests.doctor.conftest import Opened
+from tests.doctor.microsoft import MICROSOFT
+from tests.running import steps_of
+
+SECRETS = (tenant.DEMO_GRAPH_SECRET, tenant.DEMO_MAILBOX_PASSWORD)
+
+
+def statuses(layers: list[Layer]) -> dict[str, str]:
+    """The layers of the Microsoft side."""
+    return {step: status for step, status in steps_of({"steps": layers}).items() if step in MICROSOFT}
+
+
+def detail(layers: list[Layer], step: str) -> str:
+    return str(next(layer for layer in layers if layer["step"] == step)["detail"])
+
+
+async def test_microsoft_365_passes_every_layer_in_order(clinic: Opened) -> None:
+    """The Directory Type first; with evidence in each."""
+    async with clinic(microsoft="microsoft-365") as ward:
+        layers = await ward.examined()
+    assert [layer["step"] for layer in layers][-len(MICROSOFT) :] == list(MICROSOFT)
+    assert set(statuses(layers).values()) == {"passed"}
+    assert detail(layers, "directory type").startswith("microsoft-365-directory fits what was seen: ")
+    assert tenant.DEMO_PROBE in detail(layers, "impersonation")
+    assert not [secret for secret in SECRETS if secret in str(layers)]
+
+
+async def test_exchange_on_premises_passes_and_a_directory_that_is_not_configured_is_skipped(clinic: Opened) -> None:
+    """What is lacking is named."""
+    async with clinic(microsoft="exchange", require="mailbox") as ward:
+        layers = await ward.examined()
+    found = statuses(layers)
+    assert [found[name] for name in MICROSOFT[:5]] == ["passed"] * 5
+    assert {found[name] for name in MICROSOFT[5:]} == {"skipped"}
+    assert detail(layers, "directory server") == "not looked at: [directory] user is not set"
+    assert not [secret for secret in SECRETS if secret in str(layers)]
+
+
+async def test_a_way_that_is_closed_to_mimecast_says_nothing_of_the_microsoft_side(clinic: Opened) -> None:
+    """Both are examined to their ends."""
+    async with clinic(microsoft="microsoft-365") as ward:
+        ward.binding(service_url=f"https://localhost:{await ward.closed_port()}")
+        layers = await ward.examined()
+    assert steps_of({"steps": layers})["tcp"] == "failed"
+    assert set(statuses(layers).values()) == {"passed"}
+
+
+async def test_without_a_usable_configuration_nothing_of_it_is_reached(clinic: Opened) -> None:
+    """And each line says why."""
+    async with clinic(microsoft="microsoft-365") as ward:
+        ward.options["account"]["client_secret"] = "env:NOT_THERE"
+        layers = await ward.examined()
+        assert steps_of({"steps": layers})["autodiscover"] == "failed"
+        assert "NOT_THERE" in detail(layers, "autodiscover")
+        assert detail(layers, "mail enabled") == "not reached because autodiscover failed"
+
+
+async def wrong_type(ward: Clinic) -> list[Layer]:
+    """The demo's site with the Directory Type changed to the wrong one, as an administrator would by mistake."""
+    ward.options["account"]["directory_type"] = "Microsoft Active Directory"
+    ward.options["account"]["password"] = f"literal:{tenant.DEMO_MAILBOX_PASSWORD}"
+    ward.options["account"]["autodiscover_url"] = ward.sandbox.exchange_url
+    return await ward.examined()
+
+
+async def test_the_wrong_directory_type_is_said_in_one_sentence(clinic: Opened) -> None:
+    """Microsoft 365 alone, called Active Directory: the original's most common mistake."""
+    async with clinic(microsoft="microsoft-365") as ward:
+        layers = await wrong_type(ward)
+    failed = [layer for layer in layers if layer["status"] == "failed"]
+    assert failed[0]["step"] == "directory type"
+    assert failed[0]["detail"].startswith("[account] directory_type is microsoft-active-directory, but ")
+    assert failed[0]["detail"].endswith("it has to be microsoft-365-directory")
+
+
+async def test_hybrid_examines_both_platforms_under_names_of_their_own(clinic: Opened) -> None:
+    """Active Directory with a tenant: Exchange first, then Microsoft 365."""
+    async with clinic(microsoft="microsoft-365", require="none") as ward:
+        layers = await wrong_type(ward)
+    steps = [layer["step"] for layer in layers]
+    assert steps.index("impersonation") + 1 == steps.index("microsoft 365 autodiscover")
+    assert steps.index("microsoft 365 impersonation") + 1 == steps.index("directory server")
+
+
+@pytest.mark.parametrize("times", [3])
+async def test_no_run_of_the_doctor_locks_the_account(clinic: Opened, times: int) -> None:
+    """A refused sign-in is tried once, and rests then."""
+    async with clinic(microsoft="microsoft-365") as ward:
+        ward.sandbox.script.start("wrong-client-secret")
+        await ward.manual_hours(2)
+        before = ward.sandbox.calls["identity"]
+        runs: list[Any] = [await ward.examined() for _ in range(times)]
+        assert ward.sandbox.calls["identity"] == before + 1
+    assert {statuses(layers)["mailbox sign-in"] for layers in runs} == {"failed"}
+    assert "not tried again" in detail(runs[-1], "mailbox sign-in")
