@@ -49,12 +49,13 @@ class Autodiscover:
     def __init__(self, wire: Wire, caller: Caller | None, *, trust: Trust, srv: SrvRecords) -> None:
         self._wire = wire
         self._caller = caller
+        self._secrets = caller.secrets if caller is not None else ()
         self._trust = trust
         self._srv = srv
 
     async def of(self, address: str, *, first: str = "") -> Discovery:
         """Search for `address`, at `first` before the usual places. Raises `ProviderFault` only for our own side."""
-        journey = Journey(address=address, trust=self._trust, first=first)
+        journey = Journey(address=address, trust=self._trust, first=first, secrets=self._secrets)
         try:
             found = await self._searched(address, journey)
         except TooManyRedirects:
@@ -202,7 +203,7 @@ class Autodiscover:
             request_id=request_id,
             terms=Terms(redirects=True),
         )
-        return _redirect(answer, url) or autodiscover_json.read(answer)
+        return _redirect(answer, url) or autodiscover_json.read(answer, secrets=self._secrets)
 
 
 def _other(answer: Answer, url: str) -> Reading:
@@ -230,13 +231,13 @@ def _redirect(answer: Answer, url: str) -> Moved | Declined | None:
 def _followed(moved: Moved, journey: Journey, *, place: str) -> bool:
     why = why_unusable(moved.url)
     if why:
-        journey.say(place, f'it leads to "{quoted(moved.url)}", which is not called: {why}')
+        journey.say(place, f'it leads to "{quoted(moved.url, secrets=journey.secrets)}", which is not called: {why}')
     return not why
 
 
 def _readdressed(address: str, journey: Journey, *, place: str) -> bool:
     if not _ADDRESS.fullmatch(address):
-        journey.say(place, f'it sends to "{quoted(address)}", which is no mail address')
+        journey.say(place, f'it sends to "{quoted(address, secrets=journey.secrets)}", which is no mail address')
         return False
     journey.redirected()
     journey.readdressed(address)

@@ -13,6 +13,7 @@ from daemon.providers.quoting import quoted
 from states import Fault
 
 MOST_REDIRECTS: Final = 10
+_LONGEST: Final = 600
 
 OURS: Final = frozenset(
     {
@@ -64,11 +65,15 @@ class Discovery:
 
 @dataclass(slots=True, kw_only=True)
 class Journey:
-    """`first` is the place that the configuration names; `trust` grows with a domain that was sent to."""
+    """`first` is the place that the configuration names; `trust` grows with a domain that was sent to.
+
+    `secrets` are taken out of everything that is kept.
+    """
 
     address: str
     trust: Trust
     first: str = ""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     led_online: str = ""
     _said: dict[str, list[str]] = field(default_factory=dict)
     _chain: list[tuple[str, str]] = field(default_factory=list)
@@ -115,9 +120,9 @@ class Journey:
 
     def say(self, place: str, what: str) -> None:
         """Keep what a place said."""
-        said = self._said.setdefault(place, [])
-        if what not in said:
-            said.append(what)
+        said, line = self._said.setdefault(place, []), quoted(what, secrets=self.secrets, longest=_LONGEST)
+        if line not in said:
+            said.append(line)
 
     def declined(self, place: str, by: str, *, answer: Declined) -> None:
         """A place did not help."""
@@ -163,7 +168,7 @@ class Journey:
         """The address of EWS is known."""
         online = self.trust.of(ews_url) is Standing.MICROSOFT
         earlier = self._everything(but=place)
-        detail = f"autodiscover of {self.address} at {place} ({by}) leads to {quoted(ews_url)}"
+        detail = f"autodiscover of {self.address} at {place} ({by}) leads to {quoted(ews_url, secrets=self.secrets)}"
         return Discovery(
             address=self.address,
             detail=f"{detail}; before that {earlier}" if earlier else detail,
@@ -191,9 +196,12 @@ class Journey:
             return Fault.AUTODISCOVER_UNTRUSTED
         if self._unknown_user and not endless:
             return Fault.MAILBOX_MISSING
+        hosts = [place for place in self._said if place.startswith("https://")]
         first = self._broken.get(origin(self.first)) if self.first else None
         # The named place is the one that has to work: what keeps from it is what has to be mended.
-        return first.fault if first is not None and len(self._said) == len(self._broken) else Fault.AUTODISCOVER_FAILED
+        if first is not None and all(place in self._broken for place in hosts):
+            return first.fault
+        return Fault.AUTODISCOVER_FAILED
 
     def _worst_refusal(self) -> ProviderFault:
         refused = [each for each in self._refusals if each.fault is Fault.MAILBOX_SIGN_IN_REFUSED]

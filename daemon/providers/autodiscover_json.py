@@ -22,14 +22,14 @@ def path(address: str) -> str:
     return f"{_PATH}{quote(address, safe='@')}?Protocol=EWS"
 
 
-def read(answer: Answer) -> Reading:
+def read(answer: Answer, *, secrets: tuple[str, ...]) -> Reading:
     """Read an answer that is no redirect."""
     content = answer.json if isinstance(answer.json, dict) else {}
     url, code = content.get("Url"), content.get("ErrorCode")
     if answer.status == 200 and isinstance(url, str) and url.strip():
         return Found(url.strip())
     if isinstance(code, str) and code:
-        said = quoted(content.get("ErrorMessage"), longest=120)
-        shown = f"{quoted(code, longest=60)}{f' ({said})' if said else ''}"
+        said = quoted(content.get("ErrorMessage"), secrets=secrets, longest=120)
+        shown = f"{quoted(code, secrets=secrets, longest=60)}{f' ({said})' if said else ''}"
         return Declined(said=shown, unknown_user=code.casefold() in _UNKNOWN)
     return Declined(said=str(answer.status) if answer.status != 200 else "no address in what it answered")

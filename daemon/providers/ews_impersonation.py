@@ -74,7 +74,7 @@ class Impersonation:
         return Finding(
             detail=f"it was not proved that {self._access.smtp_address} may impersonate: {why}",
             status="warning",
-            remedy="Name another mailbox of this platform in [account] impersonation_probe: its inbox is opened, no more.",
+            remedy="Name another mailbox of this platform in [account] impersonation_probe: only its inbox is opened.",
         )
 
     def _probe(self) -> str:
