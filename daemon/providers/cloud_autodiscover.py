@@ -45,15 +45,16 @@ async def lead_of(client: HttpClient, address: str, *, outlook: str, new_request
         terms=Terms(redirects=True),
     )
     if 300 <= answer.status < 400:
-        return _read(urljoin(url, answer.headers.get("Location", "")), outlook, answer=answer, redirected=True)
+        return read_lead(urljoin(url, answer.headers.get("Location", "")), outlook, answer=answer, redirected=True)
     said: dict[str, Any] = answer.json if isinstance(answer.json, dict) else {}
     named = said.get("Url")
     if answer.status == 200 and isinstance(named, str) and named:
-        return _read(named, outlook, answer=answer, redirected=False)
+        return read_lead(named, outlook, answer=answer, redirected=False)
     raise _refused(answer, said, address=address, outlook=outlook)
 
 
-def _read(named: str, outlook: str, *, answer: Answer, redirected: bool) -> Lead:
+def read_lead(named: str, outlook: str, *, answer: Answer, redirected: bool) -> Lead:
+    """Read an address that was named, or redirected to. Raises `ProviderFault`."""
     try:
         parts = urlsplit(named)
         host, port = parts.hostname or "", parts.port

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from daemon.ports import Clock, ProviderFault, Registration
 from daemon.providers import graph_answer
-from daemon.providers.answer import Answer, unsigned
+from daemon.providers.answer import unsigned
 from daemon.providers.graph_answer import BUSY, About, Reply
 from daemon.providers.http import HttpClient, Terms
 from daemon.providers.identity import Identity
@@ -128,14 +128,14 @@ class Graph:
     async def get(self, ask: Ask) -> Reply:
         """Ask, and give whatever was answered once it is not that Graph is busy. Raises `ProviderFault`."""
         request = _Request("GET", f"{self.address}{VERSION}{ask.url}", ask.headers)
-        return graph_answer.reply_of(await self._answered(request, ask.about))
+        return await self._answered(request, ask.about)
 
     async def pages(self, ask: Ask) -> AsyncIterator[list[dict[str, Any]]]:
         """Ask for a list and give its pages, one by one as they arrive. Raises `ProviderFault`."""
         request: _Request | None = _Request("GET", f"{self.address}{VERSION}{ask.url}", ask.headers)
         seen: set[str] = set()
         while request is not None:
-            reply = graph_answer.reply_of(await self._answered(request, ask.about))
+            reply = await self._answered(request, ask.about)
             page = graph_answer.listed(reply, ask.about)
             request = self._next(reply, ask, seen=seen)
             yield page
@@ -164,12 +164,14 @@ class Graph:
         ]
         about = About(what=f"a batch that holds {asks[numbers[0]].about.what}")
         request = _Request("POST", f"{self.address}{VERSION}/$batch", {}, {"requests": requests})
-        reply = graph_answer.reply_of(await self._answered(request, about))
+        reply = await self._answered(request, about)
         responses = graph_answer.document(reply, about).get("responses")
         inner = {} if not isinstance(responses, list) else dict(filter(None, map(_inner, responses)))
         if not set(numbers) <= inner.keys():
             raise graph_answer.malformed(reply, about, "lacks the answers that were expected")
-        return {number: replace(inner[number], request_id=reply.request_id) for number in numbers}
+        return {
+            number: replace(inner[number], request_id=reply.request_id, secrets=reply.secrets) for number in numbers
+        }
 
     def _next(self, reply: Reply, ask: Ask, *, seen: set[str]) -> _Request | None:
         """The next page's request, with its address as it was given; it must lead to Graph, and on."""
@@ -184,47 +186,47 @@ class Graph:
         seen.add(link)
         return _Request("GET", link, ask.headers)
 
-    async def _answered(self, request: _Request, about: About) -> Answer:
+    async def _answered(self, request: _Request, about: About) -> Reply:
         """Send until Graph is not busy or patience ends."""
         patience = Patience(self._clock, self._patience)
         while True:
             outcome = await self._tried(request)
-            if isinstance(outcome, Answer) and outcome.status not in BUSY:
+            if isinstance(outcome, Reply) and outcome.status not in BUSY:
                 return outcome
             if not await patience.wait(outcome.retry_after):
                 break
         if isinstance(outcome, ProviderFault):
             raise outcome
-        fault = graph_answer.refusal(graph_answer.reply_of(outcome), about)
+        fault = graph_answer.refusal(outcome, about)
         raise ProviderFault(fault.fault, f"{fault.detail}; {patience}", retry_after=fault.retry_after or patience.next)
 
-    async def _tried(self, request: _Request) -> Answer | ProviderFault:
+    async def _tried(self, request: _Request) -> Reply | ProviderFault:
         """Send once, and once more with a fresh token if a kept one is not taken any longer.
 
         A budget which is known to be spent is given back as the fault that it is; every other fault is raised.
         """
         try:
             token, kept = await self.token()
-            answer = await self._sent(request, token)
-            if answer.status == 401 and kept:
+            reply = await self._sent(request, token)
+            if reply.status == 401 and kept:
                 self.forget(token)
                 token, _ = await self.token()
-                answer = await self._sent(request, token)
-            return answer
+                reply = await self._sent(request, token)
+            return reply
         except ProviderFault as fault:
             if fault.fault is not Fault.THROTTLED:
                 raise
             return fault
 
-    async def _sent(self, request: _Request, token: Token) -> Answer:
-        request_id = self._new_request_id()
-        return await self._client.call(
+    async def _sent(self, request: _Request, token: Token) -> Reply:
+        request_id, bearer = self._new_request_id(), token.value.reveal()
+        answer = await self._client.call(
             request.method,
             request.url,
             endpoint=ENDPOINT,
             headers={
                 **request.headers,
-                "Authorization": f"Bearer {token.value.reveal()}",
+                "Authorization": f"Bearer {bearer}",
                 "client-request-id": request_id,
             },
             request_id=request_id,
@@ -232,6 +234,7 @@ class Graph:
             application=self.registration.client_id,
             terms=Terms(largest=LARGEST_PAGE),
         )
+        return graph_answer.reply_of(answer, secrets=(bearer, self.registration.client_secret.reveal()))
 
 
 def _inner(response: object) -> tuple[int, Reply] | None:

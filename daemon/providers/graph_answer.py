@@ -30,19 +30,21 @@ class About:
     """A call as seen by whoever judges its answer.
 
     `busy` and `missing` are the faults for a service that is busy and for an object that is not there; `needs` names
-    the permission that the call wants. `secrets` are taken out of everything that is quoted.
+    the permission that the call wants.
     """
 
     what: str
     busy: Fault = Fault.SERVICE_ERROR
     missing: Fault = Fault.REQUEST_REFUSED
     needs: str = ""
-    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer, whether it came by itself or inside a batch. `request_id` names the call for support."""
+    """One answer, whether it came by itself or inside a batch. `request_id` names the call for support.
+
+    `secrets` went out with the call; they are taken out of everything that is quoted.
+    """
 
     status: int
     json: Any = field(repr=False)
@@ -50,6 +52,7 @@ class Reply:
     kind: str
     request_id: str = ""
     retry_after: float | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def code(self) -> str:
@@ -62,8 +65,8 @@ class Reply:
         return not 200 <= self.status < 300 or bool(_error(self))
 
 
-def reply_of(answer: Answer) -> Reply:
-    """Read a whole answer."""
+def reply_of(answer: Answer, *, secrets: tuple[str, ...]) -> Reply:
+    """Read a whole answer to a call that went out with `secrets`."""
     return Reply(
         status=answer.status,
         json=answer.json,
@@ -71,6 +74,7 @@ def reply_of(answer: Answer) -> Reply:
         kind=answer.headers.get("Content-Type", ""),
         request_id=answer.request_id,
         retry_after=answer.retry_after,
+        secrets=secrets,
     )
 
 
@@ -102,7 +106,7 @@ def listed(reply: Reply, about: About) -> list[dict[str, Any]]:
 def refusal(reply: Reply, about: About) -> ProviderFault:
     """Make the fault for an answer that is a refusal: the error in Graph's own words, and advice."""
     fault, advice = _judged(reply, about)
-    said = _quoted(reply, about)
+    said = _quoted(reply)
     detail = f"{about.what} was answered with HTTP {reply.status}{f': {said}' if said else ''}"
     if advice:
         detail = f"{detail}; {advice}"
@@ -142,10 +146,10 @@ def _judged(reply: Reply, about: About) -> tuple[Fault, str]:
     return (Fault.TIMED_OUT, "") if status == 408 else (Fault.REQUEST_REFUSED, "")
 
 
-def _quoted(reply: Reply, about: About) -> str:
+def _quoted(reply: Reply) -> str:
     error = _error(reply)
-    code = quoted(error.get("code"), secrets=about.secrets, longest=80)
-    message = quoted(error.get("message"), secrets=about.secrets)
+    code = quoted(error.get("code"), secrets=reply.secrets, longest=80)
+    message = quoted(error.get("message"), secrets=reply.secrets)
     return " ".join(filter(None, (code, f'"{message}"' if message else "")))
 
 

@@ -86,22 +86,20 @@ def read(text: str) -> Wanted:
 
 
 def nearest(wanted: Wanted, candidates: Iterable[DirectoryObject]) -> tuple[DirectoryObject, ...]:
-    """The candidates that are called most like it, the likest first."""
-    sought = (wanted.text.casefold(), wanted.local_part.casefold())
+    """The candidates that are called most like it, the likest first. A domain in common makes nobody alike."""
+    sought = wanted.local_part.casefold()
     rated = [(_likeness(sought, one), one) for one in candidates]
     likely = sorted((pair for pair in rated if pair[0] >= _LIKENESS), key=lambda pair: -pair[0])
     return tuple(one for _, one in likely[:MOST_NEAR])
 
 
-def _likeness(sought: tuple[str, ...], one: DirectoryObject) -> float:
-    called = {one.display_name, one.primary_address, one.primary_address.partition("@")[0]}
+def _likeness(sought: str, one: DirectoryObject) -> float:
     matcher = difflib.SequenceMatcher(autojunk=False)
+    matcher.set_seq2(sought)
     best = 0.0
-    for name in filter(None, map(str.casefold, called)):
-        matcher.set_seq2(name)
-        for text in sought:
-            matcher.set_seq1(text)
-            # The quick look is never less than the real one.
-            if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
-                best = max(best, matcher.ratio())
+    for name in (one.display_name, one.primary_address.partition("@")[0]):
+        matcher.set_seq1(name.casefold())
+        # The quick looks are never less than the real one.
+        if matcher.real_quick_ratio() > best and matcher.quick_ratio() > best:
+            best = max(best, matcher.ratio())
     return best

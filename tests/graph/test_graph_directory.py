@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,10 @@ from states import Fault
 from tests.clock import ManualClock
 from tests.contracts.cloud import assert_tells_no_secret
 from tests.graph.conftest import Office, registration_at
+from tests.graph.scripted import Request, ScriptedCloud
+from tests.providers.conftest import Authority, Servers, authority, servers
+
+__all__ = ["authority", "servers"]
 
 ADA = DirectoryObject(
     kind="user",
@@ -289,6 +295,62 @@ async def test_a_group_that_is_gone_is_told(office: Office, tenant: Tenant) -> N
     with pytest.raises(ProviderFault, match="Request_ResourceNotFound") as caught:
         await members(office, group)
     assert caught.value.fault is Fault.REQUEST_REFUSED
+
+
+# --- a token that tells nothing ---------------------------------------------------------------
+
+
+@dataclass
+class Opaque:
+    """A cloud whose tokens cannot be read, and which refuses contacts."""
+
+    refusal: int = 403
+
+    def respond(self, request: Request) -> tuple[int, dict[str, str], Any]:
+        if request.json is None:
+            return self.inner(request.target)
+        responses = []
+        for one in request.json["requests"]:
+            status, headers, body = self.inner(one["url"])
+            responses.append({"id": one["id"], "status": status, "headers": headers, "body": body})
+        return 200, {}, {"responses": responses}
+
+    def inner(self, url: str) -> tuple[int, dict[str, str], Any]:
+        if "/contacts" in url or "orgContact" in url:
+            return self.refusal, {}, {"error": {"code": "Authorization_RequestDenied", "message": "no"}}
+        if "/groups?" in url:
+            return 200, {}, {"value": [{"id": "g", "displayName": "All", "mail": "all@x.test"}, {"id": None}]}
+        if "/members" in url.casefold() or "transitiveMembers" in url:
+            twice = [{"id": "one"}, {"id": "one"}, {"id": None}]
+            return 200, {}, {"value": twice}
+        return 200, {}, {"value": []}
+
+
+@pytest.fixture
+async def opaque(servers: Servers, authority: Authority, office_at: Callable[[str, Path], Office]) -> Office:
+    cloud = ScriptedCloud(Opaque().respond)
+    port = await servers.open(cloud.handler(), authority.good())
+    return office_at(f"https://localhost:{port}", authority.ca_file)
+
+
+async def test_with_an_opaque_token_graph_itself_says_what_it_refuses(opaque: Office) -> None:
+    """Contacts are a courtesy in a look-up; in a list of members their lack must not go unsaid."""
+    answer = await found(opaque, "all@x.test")
+    assert [one.id for one in answer.objects] == ["g"]
+    assert "OrgContact.Read.All" in answer.reasons[0]
+    walk = opaque.directory().members(answer.objects[0])
+    assert (await anext(walk)).id == "one"
+    with pytest.raises(ProviderFault) as caught:
+        await anext(walk)
+    assert caught.value.fault is Fault.CONSENT_MISSING
+
+
+async def test_an_opaque_token_is_told_as_such(opaque: Office) -> None:
+    layers = (await examined(opaque)).layers
+    assert layers[2].status == "passed"
+    assert "shows only when it is used" in layers[2].detail
+    assert layers[-1].name == "base dn"
+    assert "lacks the tenant" in layers[-1].detail
 
 
 # --- examination -------------------------------------------------------------------------------

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,10 @@ from daemon.sandbox.tenant import Person, Tenant
 from states import Fault
 from tests.contracts.cloud import assert_tells_no_secret
 from tests.graph.conftest import Office
+from tests.graph.scripted import Request, ScriptedCloud
+from tests.providers.conftest import Authority, Servers, authority, servers
+
+__all__ = ["authority", "servers"]
 
 NO_MAIL = frozenset(role for role in known.GRAPH_ROLES if not role.startswith("Mail."))
 ONLY_MAIL = frozenset({"Mail.ReadBasic.All"})
@@ -298,6 +304,29 @@ async def test_a_bind_account_without_a_mailbox_is_a_warning(office: Office) -> 
 async def test_a_bind_account_of_the_same_address_is_not_looked_at_twice(office: Office, sandbox: Sandbox) -> None:
     await examined(office, bind_address=known.DEMO_MAILBOX.upper())
     assert sandbox.calls["graph"] == 4
+
+
+def of_opaque_tokens(request: Request) -> tuple[int, dict[str, str], Any]:
+    """A cloud whose tokens tell nothing: users may not be read, the bind account's mailbox moves for ever."""
+    if request.target.startswith("/autodiscover"):
+        return 200, {}, {"Protocol": "EWS", "Url": f"https://{request.headers['host']}/EWS/Exchange.asmx"}
+    if "/mailFolders/" not in request.target:
+        return 403, {}, {"error": {"code": "Authorization_RequestDenied", "message": "no"}}
+    if OTHER in request.target:
+        return 503, {}, {"error": {"code": "ErrorMailboxMoveInProgress", "message": "moving"}}
+    return 200, {}, {"id": "inbox"}
+
+
+async def test_with_an_opaque_token_the_address_itself_is_tried(
+    servers: Servers, authority: Authority, office_at: Callable[[str, Path], Office]
+) -> None:
+    """And what is wrong with Exchange while the bind account is looked at is no warning about that mailbox."""
+    port = await servers.open(ScriptedCloud(of_opaque_tokens).handler(), authority.good())
+    office = office_at(f"https://localhost:{port}", authority.ca_file)
+    assert {layer.status for layer in (await examined(office)).layers} == {"passed"}
+    last = ended_at(await examined(office, bind_address=OTHER), "impersonation")
+    assert last.fault is not None
+    assert last.fault.fault is Fault.EXCHANGE_BUSY
 
 
 async def test_a_new_person_is_a_probe_at_once(office: Office, tenant: Tenant) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,10 @@ from states import Fault
 from tests.clock import ManualClock
 from tests.contracts.cloud import assert_tells_no_secret
 from tests.graph.conftest import Office
+from tests.graph.scripted import ScriptedCloud, read, written
+from tests.providers.conftest import Authority, Servers, authority, servers
+
+__all__ = ["authority", "servers"]
 
 TABLE = {
     7000215: (Fault.CLIENT_SECRET_REFUSED, "Secret ID was copied instead of the secret's Value"),
@@ -168,6 +175,37 @@ async def test_a_slow_answer_is_not_waited_for(office: Office, sandbox: Sandbox,
     sandbox.script.start("slow", endpoint="identity", seconds=60.0)
     clients.limits = Limits(total=0.1)
     assert (await refused(office)).fault is Fault.TIMED_OUT
+
+
+@pytest.mark.parametrize("life", ["3599", 3599, None, "soon", -5, "inf"])
+async def test_a_life_that_makes_no_sense_is_a_short_one(
+    servers: Servers, authority: Authority, office_at: Callable[[str, Path], Office], life: Any
+) -> None:
+    """Ten minutes, so that the token is kept at all."""
+    cloud = ScriptedCloud(lambda _: (200, {}, {}), life=life)
+    port = await servers.open(cloud.handler(), authority.good())
+    office = office_at(f"https://localhost:{port}", authority.ca_file)
+    for wait in (0, 470, 20):
+        await office.clock.advance(wait)
+        await office.identity().token_for(office.graph().scope)
+    assert cloud.sign_ins == (1 if life in {"3599", 3599} else 2)
+
+
+@pytest.mark.parametrize("status, fault", [(500, Fault.SERVICE_ERROR), (404, Fault.ANSWER_MALFORMED)])
+async def test_a_page_of_somebody_else_is_no_refusal_of_the_secret(
+    servers: Servers, authority: Authority, office_at: Callable[[str, Path], Office], status: int, fault: Fault
+) -> None:
+    """A gateway's or a portal's."""
+
+    async def portal(reader: Any, writer: Any) -> None:
+        await read(reader)
+        writer.write(written(status, {"Content-Type": "text/html"}, b"<html>sign in here</html>"))
+        await writer.drain()
+
+    port = await servers.open(portal, authority.good())
+    found = await refused(office_at(f"https://localhost:{port}", authority.ca_file))
+    assert found.fault is fault
+    assert "sign in here" not in found.detail
 
 
 # --- tokens are kept ---------------------------------------------------------------------------
