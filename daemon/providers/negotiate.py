@@ -10,8 +10,10 @@ import asyncio
 import base64
 import binascii
 import importlib.util
+import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from multidict import MultiMapping
 
@@ -26,6 +28,7 @@ SCHEMES: Final = ("NTLM", "Negotiate")
 """What is spoken, the better one for a name and a password first: NTLM asks nobody else."""
 
 _ROUNDS: Final = 4
+_Result = TypeVar("_Result")
 Send = Callable[[str], Awaitable[Answer]]
 """Sends the call with this Authorization header, always over the same connection."""
 
@@ -51,34 +54,32 @@ def offers_in(answer: Answer) -> list[str]:
 
 async def signed_in(send: Send, scheme: str, *, host: str, user: str, password: Secret) -> Answer:
     """Sign in at `host` and give the answer to the call: 401 where the sign-in was refused. Raises `ProviderFault`."""
-    context = await asyncio.to_thread(_begun, scheme, host, user, password)
+    context = await _worked(partial(_begun, scheme, host, user=user, password=password), host=host)
     challenge: bytes | None = None
     for _ in range(_ROUNDS):
-        token = await _stepped(context, challenge, host=host)
-        answer = await send(f"{scheme} {base64.b64encode(token).decode()}")
+        token = await _worked(partial(context.step, challenge), host=host)
+        answer = await send(f"{scheme} {base64.b64encode(token or b'').decode()}")
         challenge = _challenge(answer, scheme)
         if answer.status != 401 or not challenge or context.complete:
             return answer
     raise ProviderFault(Fault.ANSWER_MALFORMED, f"{host} went on asking in the middle of a sign-in with {scheme}")
 
 
-def _begun(scheme: str, host: str, user: str, password: Secret) -> ContextProxy:
+def _begun(scheme: str, host: str, *, user: str, password: Secret) -> ContextProxy:
     import spnego  # noqa: PLC0415 - an optional extra
 
+    # At DEBUG the library writes every token, out of which a password can be guessed at leisure.
+    logging.getLogger("spnego").setLevel(logging.WARNING)
     return spnego.client(user, password.reveal(), hostname=host, service="HTTP", protocol=scheme.casefold())
 
 
-async def _stepped(context: ContextProxy, challenge: bytes | None, *, host: str) -> bytes:
-    """Give the next token. Of a failure only its kind is told: the library's exceptions hold frames with secrets."""
-    from spnego.exceptions import SpnegoError  # noqa: PLC0415 - an optional extra
-
+async def _worked(work: Callable[[], _Result], *, host: str) -> _Result:
+    """Let the library work. Of a failure only its kind is told: the exceptions hold frames with secrets."""
     try:
-        token = await asyncio.to_thread(context.step, challenge)
-    except (SpnegoError, ValueError, OSError) as error:
+        return await asyncio.to_thread(work)
+    except Exception as error:  # noqa: BLE001 - out of a stranger's bytes the library makes errors of every kind
         kind = type(error).__name__
-    else:
-        return token or b""
-    detail = f"the sign-in at {host} could not be answered: the server's part of it is not what it should be ({kind})"
+    detail = f"the sign-in at {host} could not be worked out: the server's part of it may make no sense ({kind})"
     raise ProviderFault(Fault.ANSWER_MALFORMED, detail)
 
 
