@@ -171,6 +171,11 @@ class Password:
                 self._refused.forget(key)
                 return answer
             detail = f"{call.host} did not accept the name {self._user} with its password (it was sent with {scheme})"
+            if scheme != "Basic":
+                detail += (
+                    "; a server that requires Extended Protection refuses the right one too, because sitebind binds no "
+                    "channel: have it accept others, or offer Basic"
+                )
             refusal = with_request_id(ProviderFault(Fault.MAILBOX_SIGN_IN_REFUSED, detail), answer.request_id)
             self._refused.note(key, refusal)
             raise refusal
