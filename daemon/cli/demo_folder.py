@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from daemon.cli.exits import Exit, Failure
-from daemon.cli.sandbox import PORT
+from daemon.cli.sandbox import HOSTS, PORT
 from daemon.config.ini import read_config
 from daemon.config.model import DaemonSettings
 from daemon.sandbox.world import DEMO_APPLICATION_ID, DEMO_APPLICATION_KEY, DEMO_EMAIL, DEMO_PASSWORD
 
 LISTEN: Final = "127.0.0.1:8787"
+_LAST_PORT: Final = 65_535
 _MARK: Final = ".made-by-sitebind-demo"
 _SERVICE: Final = re.compile(r"^\s*service_url\s*[=:]\s*(\S*)", re.MULTILINE)
 _LISTEN_LINE: Final = re.compile(r"^listen\s*[=:].*$", re.MULTILINE)
@@ -154,7 +155,7 @@ def _first_port(text: str, config: Path) -> int:
     port = int(url[1]) if url else 0
     # For API 2.0 the configuration names the sandbox's third host.
     first = port - 2 if re.search(r"^\s*authentication_type\s*[=:]\s*application\s*$", text, re.MULTILINE) else port
-    if 0 < first <= 65_533:
+    if 0 < first <= _LAST_PORT - (HOSTS - 1):
         return first
     raise Failure(
         f"{config}: [binding] service_url does not name the simulated Mimecast, and the demo binds to nothing "
@@ -164,11 +165,11 @@ def _first_port(text: str, config: Path) -> int:
 
 
 def _free_ports() -> int:
-    """The first of three free ports in a row; the usual ones where they are free."""
+    """The first of as many free ports in a row as the sandbox takes; the usual ones where they are free."""
     for first in range(PORT, PORT + 100, 10):
-        if all(_is_free(port) for port in range(first, first + 3)):
+        if all(_is_free(port) for port in range(first, first + HOSTS)):
             return first
-    raise Failure(f"No three free ports in a row were found from {PORT} to {PORT + 99} for the sandbox.", Exit.USAGE)
+    raise Failure(f"No {HOSTS} free ports in a row were found from {PORT} to {PORT + 99} for the sandbox.", Exit.USAGE)
 
 
 def _is_free(port: int, *, host: str = "127.0.0.1", family: int = socket.AF_INET) -> bool:

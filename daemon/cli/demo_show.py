@@ -166,7 +166,7 @@ async def _start(sandbox: Sandbox, first: int, folder: DemoFolder) -> None:
         await sandbox.start()
     except OSError as error:
         raise Failure(
-            f"The simulated Mimecast cannot listen on ports {first} to {first + 2}: {error.strerror or error}.\n"
+            f"The simulated Mimecast cannot listen on ports {first} to {first + 4}: {error.strerror or error}.\n"
             f"  {folder.config} names them. Stop what uses them, or start anew on others: sitebind demo --fresh",
             Exit.USAGE,
         ) from None

@@ -17,6 +17,8 @@ from daemon.cli.terminal import labelled, plain
 
 FOLDER: Final = Path(".demo")
 PORT: Final = 8790
+HOSTS: Final = 5
+"""So many ports in a row it listens on, one for each host that is simulated."""
 
 _EXAMPLES: Final = "sitebind sandbox trouble wrong-password\n  sitebind rebind --wait\n  sitebind sandbox heal"
 
@@ -71,7 +73,7 @@ def _add_serve(parser: Parser) -> None:
         execute=serve,
     )
     alone.add_argument(
-        "--port", type=count, default=None, metavar="PORT", help=f"the first of three ports (default: {PORT})"
+        "--port", type=count, default=None, metavar="PORT", help=f"the first of five ports (default: {PORT})"
     )
 
 

@@ -10,13 +10,20 @@ import signal
 from pathlib import Path
 
 from daemon.cli.exits import Exit, Failure
+from daemon.cli.sandbox import HOSTS
 from daemon.sandbox import Ports, Sandbox, small_world
 from daemon.sandbox.world import DEMO_APPLICATION_ID, DEMO_APPLICATION_KEY, DEMO_EMAIL, DEMO_PASSWORD
 
 
 def ports_from(first: int) -> Ports:
-    """Three ports in a row: the global host's, the regional host's, and that of API 2.0."""
-    return Ports(global_host=first, regional_host=first + 1, services_host=first + 2)
+    """Five ports in a row: the global host's, the regional host's, and those of API 2.0, Exchange and Microsoft."""
+    return Ports(
+        global_host=first,
+        regional_host=first + 1,
+        services_host=first + 2,
+        exchange_host=first + 3,
+        microsoft_host=first + 4,
+    )
 
 
 async def run(directory: Path, *, first_port: int) -> int:
@@ -26,7 +33,7 @@ async def run(directory: Path, *, first_port: int) -> int:
         await sandbox.start()
     except OSError as error:
         raise Failure(
-            f"The sandbox cannot listen on ports {first_port} to {first_port + 2}: {error.strerror or error}.\n"
+            f"The sandbox cannot listen on ports {first_port} to {first_port + HOSTS - 1}: {error.strerror or error}.\n"
             "  Does a demo or sandbox run already? Else take others: sitebind sandbox serve --port PORT",
             Exit.USAGE,
         ) from None

@@ -54,7 +54,7 @@ def demo(here: Path, *options: str) -> Iterator[Demo]:
 
 
 def _started(here: Path, port: int, *options: str) -> Program:
-    """The demo takes the first three free ports from 8790 on for its sandbox, and keeps them in its folder.
+    """The demo takes the first five free ports from 8790 on for its sandbox, and keeps them in its folder.
 
     Another demo on this machine may be quicker with one: then a new one starts anew on others, as it is told to,
     and one that goes on from an earlier run waits for its own.

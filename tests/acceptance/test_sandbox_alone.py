@@ -15,13 +15,13 @@ from tests.acceptance.processes import Program, a_free_port, console_script, sit
 pytestmark = pytest.mark.slow
 
 
-def three_free_ports() -> int:
-    """The first of three free ones in a row, as `sandbox serve` wants them."""
+def five_free_ports() -> int:
+    """The first of five free ones in a row, as `sandbox serve` wants them."""
     while True:
         first = a_free_port()
         with ExitStack() as stack:
             try:
-                for port in range(first, first + 3):
+                for port in range(first, first + 5):
                     stack.enter_context(closing(socket.create_server(("127.0.0.1", port))))
             except (OSError, OverflowError):
                 continue
@@ -31,7 +31,7 @@ def three_free_ports() -> int:
 def serve(here: Path) -> tuple[Program, str]:
     """A sandbox that serves, and its introduction. Another program may be quicker with a port; then once more."""
     while True:
-        first = three_free_ports()
+        first = five_free_ports()
         program = Program([*console_script(), "sandbox", "serve", "--port", str(first), "--directory", here], cwd=here)
         if "cannot listen on ports" not in program.line(r"^Stop it with Ctrl-C|cannot listen on ports")[0]:
             assert f"sandbox: https://localhost:{first}\n" in program.out

@@ -83,6 +83,16 @@ def test_for_the_other_api_version_the_configuration_names_the_third_port(folder
     assert folder.prepare(listen=None) == first
 
 
+def test_the_last_of_the_five_ports_is_still_a_port(folder: DemoFolder) -> None:
+    folder.prepare(listen=None)
+    text = folder.config.read_text()
+    folder.config.write_text(re.sub(r"localhost:\d+", "localhost:65531", text))
+    assert folder.prepare(listen=None) == 65531
+    folder.config.write_text(re.sub(r"localhost:\d+", "localhost:65532", text))
+    with pytest.raises(Failure, match="binds to nothing else"):
+        folder.prepare(listen=None)
+
+
 @pytest.mark.parametrize("url", ["https://api.mimecast.com", "https://localhost:0", "https://localhost:99999", ""])
 def test_the_demo_never_binds_to_anything_but_its_sandbox(url: str, folder: DemoFolder) -> None:
     folder.prepare(listen=None)

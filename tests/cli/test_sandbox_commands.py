@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from daemon.cli.demo_folder import DemoFolder, _free_ports
+from daemon.cli.sandbox import HOSTS
+from daemon.cli.sandbox_alone import ports_from
 from daemon.sandbox import Sandbox, Trouble, small_world
 from daemon.sandbox.world import DEMO_EMAIL
 
@@ -124,7 +127,7 @@ def test_the_sandbox_runs_alone_and_prints_a_configuration_that_is_good(tmp_path
         assert process.wait() == 0
         limit.cancel()
     assert second.returncode == 2
-    assert f"cannot listen on ports {first} to {first + 2}" in second.stderr
+    assert f"cannot listen on ports {first} to {first + 4}" in second.stderr
     assert said.startswith(f"sandbox: https://localhost:{first}\n")
     config = tmp_path / "config.ini"
     config.write_text(said[said.index("[binding]") : said.index("For authentication_type")])
@@ -136,3 +139,8 @@ async def test_a_running_sandbox_in_the_demos_folder_answers(sandbox: Sandbox, t
     from daemon.cli.sandbox_control import Control
 
     assert await asyncio.to_thread(Control(DemoFolder(tmp_path / ".demo").sandbox).answers)
+
+
+def test_every_host_has_a_port_of_its_own_in_the_row() -> None:
+    """What looks for free ports counts as many as the sandbox takes."""
+    assert list(dataclasses.astuple(ports_from(8790))) == list(range(8790, 8790 + HOSTS))
