@@ -14,7 +14,7 @@ import time
 
 from bench.table import Row, shown
 
-MODULES = ("durable", "rebind", "exposition", "start", "sites")
+MODULES = ("durable", "rebind", "exposition", "start", "sites", "graph")
 
 
 def measured(name: str, *, quick: bool) -> list[Row]:

@@ -24,6 +24,8 @@ from states import Fault
 EXAMINATION_PATIENCE: Final = 10.0
 """Seconds that an examination waits for a busy Graph: somebody looks at it meanwhile."""
 _PAGE: Final = "999"
+_TURN: Final = 200
+"""Objects of a page after which others get their turn: about two milliseconds' work."""
 
 
 class GraphDirectory:
@@ -65,7 +67,9 @@ class GraphDirectory:
             if collection is GROUP:
                 continue
             async for page in self._graph.pages(_members_of(group, collection)):
-                for record in page:
+                for number, record in enumerate(page):
+                    if number % _TURN == 0:
+                        await self._clock.sleep(0)
                     one = directory_object(record, collection, source=self._source)
                     if one is not None and one.id not in seen:
                         seen.add(one.id)

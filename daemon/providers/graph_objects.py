@@ -73,13 +73,12 @@ def directory_object(record: Mapping[str, Any], collection: Collection, *, sourc
 
 def _addresses(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Every SMTP address, the primary one first: the proxy address in capitals, or `mail` where there is none."""
-    proxies = record.get("proxyAddresses")
-    listed = [one for one in proxies if isinstance(one, str)] if isinstance(proxies, list) else []
-    smtp = [one for one in listed if one[:5].lower() == _SMTP]
-    primary = [one[5:] for one in smtp if one.startswith("SMTP:")]
-    mail = _text(record.get("mail"))
-    ordered = (*primary, mail, *(one[5:] for one in smtp))
-    return tuple(dict.fromkeys(address.lower() for address in ordered if address))
+    proxies, mail = record.get("proxyAddresses"), _text(record.get("mail")).lower()
+    primary, aliases = list[str](), list[str]()
+    for one in proxies if isinstance(proxies, list) else ():
+        if isinstance(one, str) and one[:5].lower() == _SMTP:
+            (primary if one.startswith("SMTP:") else aliases).append(one[5:].lower())
+    return tuple(dict.fromkeys(filter(None, (*primary, mail, *aliases))))
 
 
 def _receives_mail(record: Mapping[str, Any], collection: Collection, *, has_address: bool) -> bool:
