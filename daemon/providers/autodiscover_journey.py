@@ -152,11 +152,9 @@ class Journey:
     def readdressed(self, address: str) -> None:
         """A trusted answer sends to another address, whose domain then counts as the account's own."""
         domain = domain_of(address)
-        if domain in self.trust.domains:
-            return
         if self.trust.of(f"https://{domain}") is Standing.STRANGER:
             self.departed(domain)
-        self.trust = replace(self.trust, domains=(*self.trust.domains, domain))
+            self.trust = replace(self.trust, domains=(*self.trust.domains, domain))
 
     def _waits(self, asked: float | None) -> None:
         if asked is not None:

@@ -57,9 +57,9 @@ class Trust:
             return Standing.NAMED
         if any(is_on(host, suffix) for suffix in self.named):
             return Standing.NAMED
-        if any(is_on(host, domain) for domain in self.domains):
-            return Standing.OWN
-        return Standing.MICROSOFT if any(is_on(host, suffix) for suffix in _MICROSOFT) else Standing.STRANGER
+        if any(is_on(host, suffix) for suffix in _MICROSOFT):
+            return Standing.MICROSOFT
+        return Standing.OWN if any(is_on(host, domain) for domain in self.domains) else Standing.STRANGER
 
 
 def is_on(host: str, suffix: str) -> bool:

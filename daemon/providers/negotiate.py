@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCHEMES: Final = ("NTLM", "Negotiate")
 """What is spoken, the better one for a name and a password first: NTLM asks nobody else."""
 
-_ROUNDS: Final = 4
+_ROUNDS: Final = 3
 _Result = TypeVar("_Result")
 Send = Callable[[str], Awaitable[Answer]]
 """Sends the call with this Authorization header, always over the same connection."""
@@ -55,14 +55,18 @@ def offers_in(answer: Answer) -> list[str]:
 async def signed_in(send: Send, scheme: str, *, host: str, user: str, password: Secret) -> Answer:
     """Sign in at `host` and give the answer to the call: 401 where the sign-in was refused. Raises `ProviderFault`."""
     context = await _worked(partial(_begun, scheme, host, user=user, password=password), host=host)
-    challenge: bytes | None = None
+    answer = await _proved(send, scheme, context=context, challenge=None, host=host)
     for _ in range(_ROUNDS):
-        token = await _worked(partial(context.step, challenge), host=host)
-        answer = await send(f"{scheme} {base64.b64encode(token or b'').decode()}")
         challenge = _challenge(answer, scheme)
         if answer.status != 401 or not challenge or context.complete:
-            return answer
-    raise ProviderFault(Fault.ANSWER_MALFORMED, f"{host} went on asking in the middle of a sign-in with {scheme}")
+            break
+        answer = await _proved(send, scheme, context=context, challenge=challenge, host=host)
+    return answer
+
+
+async def _proved(send: Send, scheme: str, *, context: ContextProxy, challenge: bytes | None, host: str) -> Answer:
+    token = await _worked(partial(context.step, challenge), host=host)
+    return await send(f"{scheme} {base64.b64encode(token or b'').decode()}")
 
 
 def _begun(scheme: str, host: str, *, user: str, password: Secret) -> ContextProxy:

@@ -54,6 +54,7 @@ class Internet:
 
     def __post_init__(self) -> None:
         self._backends: dict[str, int] = {}
+        self._server: asyncio.Server | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Internet]:
@@ -61,6 +62,7 @@ class Internet:
             for scheme in ("http", "https"):
                 self._backends[scheme] = await self._backend(stack, scheme)
             server = await asyncio.start_server(self._met, "127.0.0.1", 0)
+            self._server = server
             stack.callback(server.close)
             self.port = server.sockets[0].getsockname()[1]
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
@@ -69,6 +71,11 @@ class Internet:
             stack.callback(transport.close)
             self.dns_port = transport.get_extra_info("sockname")[1]
             yield self
+
+    def end(self) -> None:
+        """The proxy takes no more connections; those that are open stay."""
+        assert self._server is not None
+        self._server.close()
 
     def asked(self, origin: str) -> list[Seen]:
         """The requests that one origin had."""

@@ -261,6 +261,30 @@ async def test_an_address_that_is_none_is_not_restarted_with(abroad: Office, int
     assert 'sends to "nobody", which is no mail address' in found.fault.detail
 
 
+async def test_a_redirect_to_what_is_no_address_leads_nowhere(abroad: Office, internet: Internet) -> None:
+    internet.sites[DOMAIN] = answers.always(lambda: answers.moved("https://[mail"))
+    found = await discovered(abroad)
+    assert found.fault is not None
+    assert "302 to what is no address" in found.fault.detail
+
+
+PLAIN_TROUBLE = {
+    "the proxy wants a sign-in for plain HTTP": lambda: web.Response(status=407),
+    "is larger than": lambda: web.Response(body=b" " * 2**21),
+    "302 to what is no address": lambda: answers.moved("http://[x"),
+    "which is not called: it is not https": lambda: answers.moved("http://mail.example.test/"),
+}
+
+
+@pytest.mark.parametrize("said", PLAIN_TROUBLE)
+async def test_trouble_over_plain_http_is_told(abroad: Office, internet: Internet, said: str) -> None:
+    internet.sites[PLAIN] = answers.always(PLAIN_TROUBLE[said])
+    found = await discovered(abroad)
+    assert found.fault is not None
+    assert f"{PLAIN}: " in found.fault.detail
+    assert said in found.fault.detail
+
+
 # --- trust ---
 
 
@@ -339,6 +363,21 @@ async def test_microsoft_gets_no_password_and_the_contradiction_is_told(
     assert "leads to outlook.office365.com: its mailbox lives in Microsoft 365" in fault.detail
     assert [sighting.whereabouts for sighting in examination.sightings] == ["microsoft-365"]
     assert with_password(internet, CLOUD) == []
+
+
+async def test_an_address_in_the_tenant_leads_to_microsoft(abroad: Office, internet: Internet) -> None:
+    """As hybrid writes it for a mailbox that has moved; the tenant's own hosts get no password either."""
+    tenant = "https://autodiscover.example.mail.onmicrosoft.com"
+    internet.sites |= {
+        AUTODISCOVER: sends("sync@example.mail.onmicrosoft.com", code="RedirectAddress"),
+        tenant: answers.always(answers.challenge),
+    }
+    examination = await abroad.examine()
+    assert examination.layers[-1].fault is not None
+    assert examination.layers[-1].fault.fault is Fault.DIRECTORY_TYPE_CONTRADICTED
+    assert examination.sightings[0].whereabouts == "microsoft-365"
+    assert internet.asked(tenant) != []
+    assert with_password(internet, tenant) == []
 
 
 async def test_microsoft_that_says_nothing_is_still_where_it_leads(abroad: Office, internet: Internet) -> None:

@@ -374,6 +374,19 @@ async def test_a_user_who_binds_without_autodiscover_is_a_warning(office: Office
     assert "autodiscover of admin@nowhere.test found nothing" in last.detail
 
 
+async def test_a_proxy_that_ends_before_the_user_who_binds_is_a_warning(office: Office, internet: Internet) -> None:
+    """The account was seen to work before."""
+
+    def last() -> web.Response:
+        internet.end()
+        return answers.folder()
+
+    internet.sites[MAIL] = exchange(others={PROBE: last})
+    seen = layer(await office.examine(bind_address="admin@other.test"), "impersonation")
+    assert (seen.status, seen.fault) == ("warning", None)
+    assert "autodiscover of admin@other.test could not be asked: no connection to the proxy" in seen.detail
+
+
 # --- Exchange Online ---
 
 OUTLOOK = "https://outlook.office365.com"

@@ -12,9 +12,11 @@ import pytest
 import spnego
 import spnego.exceptions
 from aiohttp import web
+from multidict import CIMultiDict
 
 from daemon.ports import Secret
 from daemon.providers import negotiate
+from daemon.providers.answer import Answer
 from states import Fault
 from tests.exchange import answers
 from tests.exchange.answers import Mail
@@ -151,3 +153,11 @@ async def test_a_server_that_challenges_without_end_is_left(office: Office, inte
 def test_ntlm_goes_before_negotiate(offered: tuple[str, ...], taken: str) -> None:
     """A name and a password are all that NTLM needs; Negotiate may ask for Kerberos."""
     assert negotiate.chosen(offered) == taken
+
+
+def test_offers_are_read_from_one_header_or_many() -> None:
+    many = CIMultiDict([("WWW-Authenticate", "Negotiate"), ("www-authenticate", "NTLM")])
+    one = {"WWW-Authenticate": "Basic"}
+    for headers, offers in ((many, ["Negotiate", "NTLM"]), (one, ["Basic"]), ({}, [])):
+        answer = Answer(status=401, headers=headers, body=b"", json=None)
+        assert negotiate.offers_in(answer) == offers
