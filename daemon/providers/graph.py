@@ -27,7 +27,7 @@ ENDPOINT: Final = "graph"
 VERSION: Final = "/v1.0"
 MOST_IN_A_BATCH: Final = 20
 LARGEST_PAGE: Final = 8 * 2**20
-"""Bytes. 999 users with twenty addresses each are about two million; decoding eight holds the loop up for 40 ms."""
+"""Bytes. 999 users with twenty addresses each are about one million; more than eight would hold the loop up too long."""
 
 _SAFE_IN_QUERY: Final = "$,/:()"
 _LONGEST_WAIT: Final = 3600.0
@@ -128,14 +128,15 @@ class Graph:
     async def get(self, ask: Ask) -> Reply:
         """Ask, and give whatever was answered once it is not that Graph is busy. Raises `ProviderFault`."""
         request = _Request("GET", f"{self.address}{VERSION}{ask.url}", ask.headers)
-        return await self._answered(request, ask.about)
+        return await self._answered(request, ask.about, Patience(self._clock, self._patience))
 
     async def pages(self, ask: Ask) -> AsyncIterator[list[dict[str, Any]]]:
         """Ask for a list and give its pages, one by one as they arrive. Raises `ProviderFault`."""
         request: _Request | None = _Request("GET", f"{self.address}{VERSION}{ask.url}", ask.headers)
         seen: set[str] = set()
         while request is not None:
-            reply = await self._answered(request, ask.about)
+            # Each page is a call of its own: a long list may meet a busy Graph more than once.
+            reply = await self._answered(request, ask.about, Patience(self._clock, self._patience))
             page = graph_answer.listed(reply, ask.about)
             request = self._next(reply, ask, seen=seen)
             yield page
@@ -149,7 +150,7 @@ class Graph:
             return [await self.get(asks[0])]
         patience, replies = Patience(self._clock, self._patience), dict[int, Reply]()
         while open_ones := [number for number in range(len(asks)) if number not in replies]:
-            given = await self._batched(asks, open_ones)
+            given = await self._batched(asks, open_ones, patience)
             busy = {number: reply for number, reply in given.items() if reply.status in BUSY}
             waits = [reply.retry_after for reply in busy.values() if reply.retry_after is not None]
             if not busy or not await patience.wait(max(waits, default=None)):
@@ -157,14 +158,14 @@ class Graph:
             replies |= {number: reply for number, reply in given.items() if number not in busy}
         return [replies[number] for number in range(len(asks))]
 
-    async def _batched(self, asks: Sequence[Ask], numbers: Sequence[int]) -> dict[int, Reply]:
+    async def _batched(self, asks: Sequence[Ask], numbers: Sequence[int], patience: Patience) -> dict[int, Reply]:
         requests = [
             {"id": str(number), "method": "GET", "url": asks[number].url, "headers": asks[number].headers}
             for number in numbers
         ]
         about = About(what=f"a batch that holds {asks[numbers[0]].about.what}")
         request = _Request("POST", f"{self.address}{VERSION}/$batch", {}, {"requests": requests})
-        reply = await self._answered(request, about)
+        reply = await self._answered(request, about, patience)
         responses = graph_answer.document(reply, about).get("responses")
         inner = {} if not isinstance(responses, list) else dict(filter(None, map(_inner, responses)))
         if not set(numbers) <= inner.keys():
@@ -186,9 +187,8 @@ class Graph:
         seen.add(link)
         return _Request("GET", link, ask.headers)
 
-    async def _answered(self, request: _Request, about: About) -> Reply:
+    async def _answered(self, request: _Request, about: About, patience: Patience) -> Reply:
         """Send until Graph is not busy or patience ends."""
-        patience = Patience(self._clock, self._patience)
         while True:
             outcome = await self._tried(request)
             if isinstance(outcome, Reply) and outcome.status not in BUSY:

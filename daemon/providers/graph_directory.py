@@ -24,6 +24,7 @@ from states import Fault
 EXAMINATION_PATIENCE: Final = 10.0
 """Seconds that an examination waits for a busy Graph: somebody looks at it meanwhile."""
 _PAGE: Final = "999"
+_GLANCE: Final = "20"
 _TURN: Final = 200
 """Objects of a page after which others get their turn: about two milliseconds' work."""
 
@@ -55,7 +56,10 @@ class GraphDirectory:
         objects, unread = self._read(asked, asks, await self._graph.batch(asks), optional=kind is None)
         unread = unread or (kind is None and CONTACT not in asked)
         if objects:
-            return Found(objects=objects, reasons=graph_reasons.of_found(objects, unread=unread))
+            reasons = graph_reasons.of_found(objects, unread=unread)
+            return Found(objects=objects, reasons=(*reasons, *await self._of_group(objects, unread=unread)))
+        if kind is not None and (others := await self._of_other_kinds(sought, kind)):
+            return Found(objects=(), near=others, reasons=(f"it is a {others[0].kind}, not a {kind}",))
         return await self._not_found(sought, asked, unread=unread)
 
     async def members(self, group: DirectoryObject) -> AsyncIterator[DirectoryObject]:
@@ -105,6 +109,26 @@ class GraphDirectory:
                     found.setdefault(one.id, one)
         return tuple(found.values()), unread
 
+    async def _of_group(self, objects: Sequence[DirectoryObject], *, unread: bool) -> tuple[str, ...]:
+        """Why the one group that was found resolves to nothing; a look at its first members tells."""
+        if len(objects) != 1 or objects[0].kind != "group":
+            return ()
+        asked = [one for one in COLLECTIONS if one is not GROUP and not (unread and one is CONTACT)]
+        asks = [_members_of(objects[0], collection, most=_GLANCE) for collection in asked]
+        replies = await self._graph.batch(asks)
+        members, _ = self._read(asked, asks, replies, optional=True)
+        more = any("@odata.nextLink" in reply.json for reply in replies if not reply.is_refusal)
+        return graph_reasons.of_group(members, more=more)
+
+    async def _of_other_kinds(self, sought: Wanted, kind: ObjectKind) -> tuple[DirectoryObject, ...]:
+        roles = await graph_permissions.permissions(self._graph)
+        others = [one for one in COLLECTIONS if one.kind != kind and one.needs.met_by(roles)]
+        if not others:
+            return ()
+        asks = [sought.ask(collection) for collection in others]
+        found, _ = self._read(others, asks, await self._graph.batch(asks), optional=True)
+        return found[: graph_wanted.MOST_NEAR]
+
     async def _not_found(self, sought: Wanted, asked: Sequence[Collection], *, unread: bool) -> Found:
         """Near misses and the tenant's own domains, in one more batch."""
         readable = [one for one in asked if not (unread and one is CONTACT)]
@@ -119,18 +143,18 @@ class GraphDirectory:
 
 def _records(reply: Reply, ask: Ask) -> list[dict[str, Any]]:
     """The objects of a reply: a list, or the one object that an id names."""
-    if "$filter" in ask.query:
+    if "$top" in ask.query:
         return graph_answer.listed(reply, ask.about)
     if reply.status == 404 and reply.code in graph_answer.NO_OBJECT:
         return []
     return [graph_answer.one(reply, ask.about)]
 
 
-def _members_of(group: DirectoryObject, collection: Collection) -> Ask:
+def _members_of(group: DirectoryObject, collection: Collection, *, most: str = _PAGE) -> Ask:
     return Ask(
         path=f"/groups/{segment(group.id)}/transitiveMembers/{collection.cast}",
         about=About(what=f'the members of "{quoted(group.display_name, longest=80)}"', needs=str(GROUPS)),
-        query={"$select": collection.select, "$top": _PAGE},
+        query={"$select": collection.select, "$top": most},
         eventual=True,
         background=True,
     )

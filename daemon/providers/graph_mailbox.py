@@ -91,7 +91,7 @@ class _Visit:
             detail=f"{seen}; not followed{'' if lead.secure else ', and it is not even https'}",
             status="warning",
             remedy="If the mailbox lives on premises, set [account] directory_type = microsoft-active-directory; "
-            "otherwise remove the old mailbox's forwarding from autodiscover.",
+            "if it was moved to the cloud, finish its migration, so that autodiscover names Exchange Online.",
         )
 
     async def _sign_in(self) -> Finding:

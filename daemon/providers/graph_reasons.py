@@ -29,11 +29,25 @@ def not_asked(wanted: Wanted, domains: Sequence[str]) -> str:
     return ""
 
 
-def of_found(objects: Iterable[DirectoryObject], *, unread: bool) -> tuple[str, ...]:
-    """What to know of what was found. `unread`: contacts may not be read."""
-    groups = [one for one in objects if one.kind == "group"]
-    found = [_addressless(group) for group in groups if not group.mail_enabled]
-    return (*found, *((f"{_UNREAD}; contacts in a group are left out",) if groups and unread else ()))
+def of_found(objects: Sequence[DirectoryObject], *, unread: bool) -> tuple[str, ...]:
+    """Why what was found may still not receive anything. `unread`: contacts may not be read."""
+    if len(objects) > 1:
+        return (f"{len(objects)} objects have this name: ask for one by its address or id",)
+    [one] = objects
+    if one.kind == "user":
+        return ("its account is disabled",) if one.enabled is False else ()
+    if one.kind == "contact":
+        return ()
+    addressless = () if one.mail_enabled else ("it has no address, so it is not a group that mail can be sent to",)
+    return (*addressless, *((f"{_UNREAD}; those in the group are left out",) if unread else ()))
+
+
+def of_group(members: Sequence[DirectoryObject], *, more: bool) -> tuple[str, ...]:
+    """Why a group resolves to nothing, told from its first `members`; `more`: there are others."""
+    if more or any(member.mail_enabled for member in members):
+        return ()
+    why = f"none of its {len(members)} members has an address" if members else "it has no members"
+    return (f"it resolves to nothing: {why}",)
 
 
 def of_missing(
@@ -58,17 +72,17 @@ def _missing(
         more = ", …" if len(own) > _MOST_DOMAINS else ""
         shown = ", ".join(quoted(domain, longest=80) for domain in own[:_MOST_DOMAINS])
         yield f"{quoted(wanted.domain)} is none of the tenant's own domains ({shown}{more}): at most a contact has it"
-    name = wanted.local_part.casefold()
+    meant = _letters(wanted.local_part)
     for one in near:
-        if one.kind == "group" and not one.mail_enabled and one.display_name.casefold() == name:
-            yield _addressless(one)
+        if one.kind == "group" and not one.mail_enabled and _letters(one.display_name) == meant:
+            yield (
+                f'the group "{quoted(one.display_name, longest=80)}" exists, but has no address: give it one '
+                "(mail-enable it), or ask for it by its name"
+            )
     if unread:
         yield _UNREAD
     yield _LATE
 
 
-def _addressless(group: DirectoryObject) -> str:
-    return (
-        f'the group "{quoted(group.display_name, longest=80)}" receives no mail: it has no address, '
-        "so it is found by its name or id only"
-    )
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text.casefold()))

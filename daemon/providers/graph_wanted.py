@@ -19,6 +19,7 @@ MOST_OF_A_NAME: Final = 25
 """Objects of one kind that may bear the same name; who looks for it needs its id beyond that."""
 MOST_NEAR: Final = 5
 
+_PREFIX: Final = "smtp:"
 _CANDIDATES: Final = "20"
 _STEM: Final = 3
 _LIKENESS: Final = 0.6
@@ -75,6 +76,8 @@ class Wanted:
 def read(text: str) -> Wanted:
     """Tell what `text` is: an address, an object's id, a distinguished name, or else a name."""
     plain = " ".join(text.split())
+    if plain[:5].lower() == _PREFIX:
+        plain = plain[5:]
     if _DISTINGUISHED.fullmatch(plain):
         return Wanted(plain, "distinguished name")
     if _GUID.fullmatch(plain):

@@ -80,6 +80,7 @@ def test_a_group_says_itself_whether_it_receives_mail() -> None:
     "text, by",
     [
         ("ada@example.test", "address"),
+        ("SMTP:ada@example.test", "address"),
         ("o'neill@example.test", "address"),
         ("Ada Lovelace", "name"),
         ("ada @ home", "name"),
