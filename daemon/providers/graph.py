@@ -25,9 +25,8 @@ ENDPOINT: Final = "graph"
 """The name that its calls are counted under."""
 
 VERSION: Final = "/v1.0"
-MOST_IN_A_BATCH: Final = 20
 LARGEST_PAGE: Final = 8 * 2**20
-"""Bytes. 999 users with twenty addresses each are about one million; more than eight would hold the loop up too long."""
+"""Bytes. 999 users with twenty addresses each are about one million; decoding more than this would hold the loop up."""
 
 _SAFE_IN_QUERY: Final = "$,/:()"
 _LONGEST_WAIT: Final = 3600.0

@@ -78,6 +78,16 @@ async def test_an_alias_finds_its_mailbox(office: Office) -> None:
     assert {layer.status for layer in found.layers} == {"passed"}
 
 
+async def test_a_principal_name_that_is_no_address_is_no_hindrance(
+    office: Office, tenant: Tenant, sandbox: Sandbox
+) -> None:
+    """Graph opens mailboxes by principal name or id: the address is looked up first."""
+    tenant.people[known.DEMO_MAILBOX].principal_name = "svc-sync@corp.example.test"
+    found = await examined(office)
+    assert {layer.status for layer in found.layers} == {"passed"}
+    assert sandbox.calls["graph"] == 5
+
+
 async def test_only_permissions_for_mail_are_enough(office: Office, tenant: Tenant) -> None:
     """Without a look at users, the address itself names the mailbox."""
     roles(tenant, ONLY_MAIL)
