@@ -129,17 +129,22 @@ class Autodiscover:
             if standing is Standing.STRANGER and not spot.vouched:
                 journey.distrust(spot.place)
                 return None
+            _note_stranger(spot.place, journey)
+            # What Microsoft says of a domain that a forger sent us to is no better than the way to it.
+            vouched = spot.vouched or standing in {Standing.OWN, Standing.NAMED}
             reading, by = await self._asked(spot.place, address, journey)
             match reading:
                 case Found(ews_url=url) if _followed(Moved(url), journey, place=spot.place):
+                    if not vouched and journey.trust.of(url) is Standing.STRANGER:
+                        journey.distrust(origin(url))
+                        return None
                     _note_stranger(url, journey)
                     return journey.arrived(url, place=spot.place, by=by)
                 case Readdressed(address=other) if _readdressed(other, journey, place=spot.place):
                     return await self._searched(other, journey)
                 case Moved(url=url) if _followed(reading, journey, place=spot.place):
                     journey.redirected()
-                    _note_stranger(url, journey)
-                    spot = _Spot(origin(url))
+                    spot = _Spot(origin(url), vouched=vouched)
                 case _:
                     return None
         return None

@@ -182,7 +182,7 @@ class Journey:
         detail = f"autodiscover of {self.address} found nothing: {said}"
         if endless:
             detail = f"autodiscover of {self.address} was redirected more than {MOST_REDIRECTS} times: {said}"
-        if self.led_online and not endless:
+        if self.led_online and not (endless or self._distrusted):
             return Discovery(address=self.address, detail=detail, online=self.led_online)
         if self._refusals and not (endless or self._distrusted or self._unknown_user):
             return Discovery(address=self.address, detail=detail, refused=self._worst_refusal())

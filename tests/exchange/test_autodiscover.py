@@ -310,6 +310,24 @@ async def test_a_stranger_named_by_a_forgeable_way_gets_nothing(
     assert internet.asked(STRANGER) == []
 
 
+@pytest.mark.parametrize("way", ["settings", "redirect"])
+async def test_microsoft_does_not_vouch_for_a_stranger_where_the_way_to_it_can_be_forged(
+    abroad: Office, internet: Internet, way: str
+) -> None:
+    internet.sites |= {
+        PLAIN: answers.always(lambda: answers.moved(f"{CLOUD}/autodiscover/autodiscover.xml")),
+        CLOUD: mail(json=lambda: answers.as_json({"Protocol": "EWS", "Url": f"{STRANGER}/EWS/Exchange.asmx"})),
+        STRANGER: finds(f"{STRANGER}/EWS/Exchange.asmx"),
+    }
+    if way == "redirect":
+        there = f"{STRANGER}/autodiscover/autodiscover.json/v1.0/{ADDRESS}?Protocol=EWS"
+        internet.sites[CLOUD] = answers.always(lambda: answers.moved(there))
+    found = await discovered(abroad)
+    assert found.fault is not None
+    assert found.fault.fault is Fault.AUTODISCOVER_UNTRUSTED
+    assert internet.asked(STRANGER) == []
+
+
 @pytest.mark.parametrize("forge", [forged_http, forged_srv])
 async def test_a_stranger_that_the_configuration_names_is_asked(
     abroad: Office, internet: Internet, forge: Callable[[Internet], None]
