@@ -69,7 +69,9 @@ class DirectoryVisit:
 
     async def _sign_in(self) -> Finding:
         own = self._graph.registration
-        roles = await graph_permissions.permissions(self._graph, fresh_without=(USERS, GROUPS, CONTACTS))
+        roles = await graph_permissions.permissions(
+            self._graph, fresh_without=(USERS, GROUPS, CONTACTS), afresh=self._access.afresh
+        )
         lacking = [need for need in (USERS, GROUPS) if not need.met_by(roles)]
         if lacking:
             raise consent_missing(lacking, client_id=own.client_id)

@@ -102,7 +102,9 @@ class _Visit:
                 remedy="Set [account] requires_authentication = yes.",
             )
         own = self._graph.registration
-        self._roles = await graph_permissions.permissions(self._graph, fresh_without=(MAIL,))
+        self._roles = await graph_permissions.permissions(
+            self._graph, fresh_without=(MAIL,), afresh=self._access.afresh
+        )
         detail = f"signed in at {own.authority} as {own.client_id}; {graph_permissions.in_words(self._roles)}"
         if not MAIL.met_by(self._roles):
             detail += "; none of them opens mailboxes, so RBAC for Applications has to"

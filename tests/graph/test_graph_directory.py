@@ -473,6 +473,15 @@ async def test_a_consent_given_meanwhile_is_seen_though_the_old_token_is_kept(of
     assert {layer.status for layer in (await examined(office)).layers} == {"passed"}
 
 
+async def test_a_person_who_asks_has_the_secret_proved_anew(office: Office, sandbox: Sandbox) -> None:
+    """A token that is kept must not hide that the secret was deleted."""
+    await examined(office)
+    sandbox.script.start("wrong-client-secret")
+    last = ended_at(await examined(office, afresh=True), "directory sign-in")
+    assert last.fault is not None
+    assert last.fault.fault is Fault.CLIENT_SECRET_REFUSED
+
+
 async def test_a_tenant_whose_name_is_not_readable_is_tolerated(office: Office, tenant: Tenant) -> None:
     roles(tenant, known.GRAPH_ROLES - {"Organization.Read.All"})
     answer = await examined(office)

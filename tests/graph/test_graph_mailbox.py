@@ -174,6 +174,16 @@ async def test_a_refused_secret_ends_the_way_at_the_sign_in(office: Office, sand
     assert sandbox.calls["identity"] == 1
 
 
+async def test_a_person_who_asks_has_the_secret_proved_anew(office: Office, sandbox: Sandbox) -> None:
+    """A token that is kept must not hide that the secret ran out."""
+    await examined(office)
+    sandbox.script.start("expired-client-secret")
+    assert (await examined(office)).layers[1].fault is None
+    last = ended_at(await examined(office, afresh=True), "mailbox sign-in")
+    assert last.fault is not None
+    assert last.fault.fault is Fault.CLIENT_SECRET_EXPIRED
+
+
 async def test_without_authentication_nothing_is_sent(office: Office, sandbox: Sandbox) -> None:
     """`requires_authentication = no` means what it says, and that it cannot work here."""
     found = await examined(office, requires_authentication=False)
