@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import re
-import socket
-from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.calls import Api
 from tests.acceptance.processes import Program, a_free_port, console_script, sitebind
+from tests.acceptance.sandboxes import serve
 
 pytestmark = pytest.mark.slow
-
-
-def five_free_ports() -> int:
-    """The first of five free ones in a row, as `sandbox serve` wants them."""
-    while True:
-        first = a_free_port()
-        with ExitStack() as stack:
-            try:
-                for port in range(first, first + 5):
-                    stack.enter_context(closing(socket.create_server(("127.0.0.1", port))))
-            except (OSError, OverflowError):
-                continue
-            return first
-
-
-def serve(here: Path) -> tuple[Program, str]:
-    """A sandbox that serves, and its introduction. Another program may be quicker with a port; then once more."""
-    while True:
-        first = five_free_ports()
-        program = Program([*console_script(), "sandbox", "serve", "--port", str(first), "--directory", here], cwd=here)
-        if "cannot listen on ports" not in program.line(r"^Stop it with Ctrl-C|cannot listen on ports")[0]:
-            assert f"sandbox: https://localhost:{first}\n" in program.out
-            return program, program.out
-        program.ended()
 
 
 def test_a_site_is_bound_with_the_configuration_that_the_sandbox_prints(tmp_path: Path) -> None:

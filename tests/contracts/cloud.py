@@ -9,12 +9,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from daemon.ports import DIRECT_WAY, PROXY_WAY, Authorization, Cloud, Credentials, Keys, Place, ProviderFault
+from daemon.ports import DIRECT_WAY, PROXY_WAY, Authorization, Clock, Cloud, Credentials, Keys, Place, ProviderFault
 from daemon.providers.http import HttpClients, Limits
-from daemon.sandbox import Sandbox
 from daemon.sandbox import world as known
 from states import Fault
-from tests.clock import ManualClock
+from tests.contracts.service import Service
 
 STEPS = ("connect", "discover", "authenticate", "authorize", "verify", "revoke")
 DELIVERY = {
@@ -104,7 +103,7 @@ def assert_tells_no_secret(fault: ProviderFault, secrets: set[str]) -> None:
 
 
 class CloudContract:
-    """Subclasses give the fixtures `sandbox`, `cloud` and `credentials`, and the calls that they make."""
+    """Subclasses give the fixtures `service`, `cloud` and `credentials`, and the calls that they make."""
 
     calling: ClassVar[Mapping[str, str]]
     """The steps that call, with one endpoint of each."""
@@ -123,7 +122,7 @@ class CloudContract:
         assert last.fault is not None
         assert [layer.fault for layer in passed] == [None] * len(passed)
 
-    async def test_a_greeting_needs_no_sign_in_and_hears_the_time(self, cloud: Cloud, clock: ManualClock) -> None:
+    async def test_a_greeting_needs_no_sign_in_and_hears_the_time(self, cloud: Cloud, clock: Clock) -> None:
         """Whatever the service thinks of such a call, it is the service that answers."""
         greeting = await cloud.greet()
         assert "in JSON, as the service does" in greeting.detail
@@ -132,10 +131,10 @@ class CloudContract:
 
     @pytest.mark.parametrize("trouble", DELIVERY)
     async def test_a_greeting_tells_a_service_that_is_not_itself(
-        self, cloud: Cloud, sandbox: Sandbox, trouble: str
+        self, cloud: Cloud, service: Service, trouble: str
     ) -> None:
         """Every trouble in delivery but one: JSON of another shape is JSON all the same."""
-        sandbox.script.start(trouble)
+        service.start(trouble)
         if trouble == "wrong-shape":
             assert (await cloud.greet()).detail
             return
@@ -177,24 +176,24 @@ class CloudContract:
         await walk.take("revoke")
 
     async def test_a_refused_sign_in_is_never_tried_again_by_itself(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox
+        self, cloud: Cloud, credentials: Credentials, service: Service
     ) -> None:
         """A retry loop locks accounts."""
         walk = await Walk(cloud, credentials).to("discover")
-        sandbox.script.start("wrong-password")
-        before = sum(sandbox.calls.values())
+        service.start("wrong-password")
+        before = sum(service.calls.values())
         with pytest.raises(ProviderFault) as caught:
             await walk.take("authenticate")
         assert caught.value.fault.refuses_credentials
         assert not caught.value.fault.heals_by_itself
-        assert sum(sandbox.calls.values()) == before + 1
+        assert sum(service.calls.values()) == before + 1
 
     async def test_the_guides_minimal_role_is_enough_with_a_warning(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox
+        self, cloud: Cloud, credentials: Credentials, service: Service
     ) -> None:
         """It may not read the account: the company then comes from the profile."""
         walk = await Walk(cloud, credentials).to("authenticate")
-        sandbox.script.start("minimal-role")
+        service.start("minimal-role")
         await walk.take("authorize")
         assert walk.authorization.company == known.DEMO_COMPANY
         assert walk.authorization.account_code == known.DEMO_ACCOUNT_CODE
@@ -203,10 +202,10 @@ class CloudContract:
         assert "may not read the account" in walk.authorization.warnings[0]
         await walk.take("verify")
 
-    async def test_a_missing_role_is_named(self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox) -> None:
+    async def test_a_missing_role_is_named(self, cloud: Cloud, credentials: Credentials, service: Service) -> None:
         """The administrator reads which role is needed."""
         walk = await Walk(cloud, credentials).to("authenticate")
-        sandbox.script.start("missing-role")
+        service.start("missing-role")
         with pytest.raises(ProviderFault, match="Synchronization Engine Administrator") as caught:
             await walk.take("authorize")
         assert caught.value.fault is Fault.PERMISSION_MISSING
@@ -216,53 +215,53 @@ class CloudContract:
 
     @pytest.mark.parametrize("trouble", DELIVERY)
     async def test_trouble_in_delivery_is_told_apart(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, clock: ManualClock, trouble: str
+        self, cloud: Cloud, credentials: Credentials, service: Service, trouble: str
     ) -> None:
         """At every step that calls: the right fault, the call's id, and no secret."""
         for step, endpoint in self.calling.items():
             walk = await Walk(cloud, credentials).before(step)
-            sandbox.script.start(trouble, endpoint=endpoint)
+            service.start(trouble, endpoint=endpoint)
             with pytest.raises(ProviderFault) as caught:
                 await walk.take(step)
-            sandbox.script.heal()
-            await clock.advance(2)  # a budget that is spent holds up the next call of its kind
+            service.heal()
+            await service.budget_is_back(2)  # one that is spent holds up the next call of its kind
             assert caught.value.fault is DELIVERY[trouble], step
             assert "request id" in caught.value.detail, step
             assert caught.value.retry_after == (2.0 if trouble == "throttled" else None), step
             assert_tells_no_secret(caught.value, walk.secrets())
 
     async def test_a_slow_answer_is_not_waited_for(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, clients: HttpClients
+        self, cloud: Cloud, credentials: Credentials, service: Service, clients: HttpClients
     ) -> None:
         """A service that hangs must not hang the site."""
         for step, endpoint in self.calling.items():
             walk = await Walk(cloud, credentials).before(step)
-            sandbox.script.start("slow", endpoint=endpoint, seconds=60.0)
+            service.start("slow", endpoint=endpoint, seconds=60.0)
             clients.limits = Limits(total=0.1)
             with pytest.raises(ProviderFault, match="request id") as caught:
                 await walk.take(step)
-            sandbox.script.heal()
+            service.heal()
             clients.limits = Limits()
             assert caught.value.fault is Fault.TIMED_OUT, step
 
     @pytest.mark.parametrize("trouble", ON_CONNECTING)
     async def test_a_certificate_that_proves_nothing_ends_the_call(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, trouble: str
+        self, cloud: Cloud, credentials: Credentials, service: Service, trouble: str
     ) -> None:
         """The fault names who issued the certificate, and no credentials were sent."""
         walk = await Walk(cloud, credentials).to("discover")
-        sandbox.script.start(trouble)
-        before = dict(sandbox.calls)
+        service.start(trouble)
+        before = dict(service.calls)
         with pytest.raises(ProviderFault, match="issued by") as caught:
             await walk.take("authenticate")
         assert caught.value.fault is ON_CONNECTING[trouble]
-        assert dict(sandbox.calls) == before
+        assert dict(service.calls) == before
         assert_tells_no_secret(caught.value, walk.secrets())
 
-    async def assert_case(self, case: Case, cloud: Cloud, credentials: Credentials, sandbox: Sandbox) -> None:
+    async def assert_case(self, case: Case, cloud: Cloud, credentials: Credentials, service: Service) -> None:
         """Bring the walk before the step, start the trouble, and look at the fault."""
         walk = await Walk(cloud, credentials).before(case.step)
-        sandbox.script.start(case.trouble, **case.options)
+        service.start(case.trouble, **case.options)
         with pytest.raises(ProviderFault) as caught:
             await walk.take(case.step)
         assert caught.value.fault is case.fault

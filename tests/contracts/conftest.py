@@ -1,4 +1,7 @@
-"""A running sandbox, the real adapters before it, and a clock that both sides share."""
+"""A running sandbox, the real adapters before it, and a clock that both sides share: the run "in process".
+
+The run "over the wire" (test_over_the_wire.py) puts a service and a clock of its own in their place.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon.ports import Route
+from daemon.ports import Clock, Route
 from daemon.providers.clouds import MimecastClouds
 from daemon.providers.http import HttpClients
 from daemon.sandbox import Sandbox, World, small_world
 from tests.clock import ManualClock
+from tests.contracts.service import InProcess, Service
 
 Observed = list[tuple[str, str]]
 
@@ -39,23 +43,28 @@ async def sandbox(certificates: Path, clock: ManualClock, world: World) -> Async
 
 
 @pytest.fixture
+def service(sandbox: Sandbox, clock: ManualClock) -> Service:
+    return InProcess(sandbox, clock)
+
+
+@pytest.fixture
 def observed() -> Observed:
     """The endpoint and the code of every call."""
     return []
 
 
 @pytest.fixture
-def clients(clock: ManualClock, observed: Observed) -> HttpClients:
+def clients(clock: Clock, observed: Observed) -> HttpClients:
     return HttpClients(lambda endpoint, code, _: observed.append((endpoint, code)), clock=clock)
 
 
 @pytest.fixture
-async def clouds(clients: HttpClients, clock: ManualClock) -> AsyncIterator[MimecastClouds]:
+async def clouds(clients: HttpClients, clock: Clock) -> AsyncIterator[MimecastClouds]:
     made = MimecastClouds(clients, clock=clock)
     yield made
     await made.close()
 
 
 @pytest.fixture
-def route(sandbox: Sandbox) -> Route:
-    return Route(ca_file=str(sandbox.ca_file))
+def route(service: Service) -> Route:
+    return Route(ca_file=str(service.ca_file))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 from typing import ClassVar
 
 import pytest
 
-from daemon.ports import Cloud, Credentials, ProviderFault, Route, Secret
+from daemon.ports import Clock, Cloud, Credentials, ProviderFault, Route, Secret
 from daemon.providers.clouds import MimecastClouds
 from daemon.sandbox import Sandbox, World
 from daemon.sandbox import world as known
@@ -15,6 +16,7 @@ from states import Fault
 from tests.clock import ManualClock
 from tests.contracts.cloud import Case, CloudContract, Walk, assert_tells_no_secret
 from tests.contracts.conftest import Observed
+from tests.contracts.service import Service
 
 CASES = (
     Case("unknown-domain", "discover", Fault.ADDRESS_UNKNOWN, "example.test"),
@@ -55,12 +57,16 @@ def sign_in(**changes: object) -> Credentials:
     return Credentials(**(values | changes))  # type: ignore[arg-type]
 
 
+def cloud_at(clouds: MimecastClouds, service: Service, route: Route) -> Cloud:
+    return clouds.cloud("cloud", route, service_url=service.global_url, trusted_suffixes=("localhost",))
+
+
 @pytest.fixture
-def cloud(clouds: MimecastClouds, sandbox: Sandbox, route: Route) -> Cloud:
-    return clouds.cloud("cloud", route, service_url=sandbox.global_url, trusted_suffixes=("localhost",))
+def cloud(clouds: MimecastClouds, service: Service, route: Route) -> Cloud:
+    return cloud_at(clouds, service, route)
 
 
-class TestMimecastV1(CloudContract):
+class MimecastV1(CloudContract):
     calling: ClassVar = {
         "discover": "discover",
         "authenticate": "login",
@@ -75,13 +81,134 @@ class TestMimecastV1(CloudContract):
 
     @pytest.mark.parametrize("case", CASES, ids=str)
     async def test_trouble_has_its_fault(
-        self, cloud: Cloud, credentials: Credentials, sandbox: Sandbox, case: Case
+        self, cloud: Cloud, credentials: Credentials, service: Service, case: Case
     ) -> None:
         """Each trouble of the sandbox shows as the fault with the right remedy."""
-        await self.assert_case(case, cloud, credentials, sandbox)
+        await self.assert_case(case, cloud, credentials, service)
+
+    # --- what is this version's own --------------------------------------------------------------
+
+    async def test_the_place_is_the_region_that_discovery_named(self, cloud: Cloud, service: Service) -> None:
+        """Login and signed calls go to the regional host."""
+        place = await cloud.discover(sign_in())
+        assert place.base_url == service.regional_url
+        assert place.authentication_types == ("Basic-Cloud", "Basic-AD")
+
+    @pytest.mark.parametrize("suffixes", [(), ("mimecast.com",), ("host",), ("ocalhost",)])
+    async def test_the_regional_host_is_used_only_if_it_is_trusted(
+        self, clouds: MimecastClouds, service: Service, route: Route, suffixes: tuple[str, ...]
+    ) -> None:
+        """`localhost` has to be named as a whole."""
+        cloud = clouds.cloud("cloud", route, service_url=service.global_url, trusted_suffixes=suffixes)
+        with pytest.raises(ProviderFault) as caught:
+            await cloud.discover(sign_in())
+        assert caught.value.fault is Fault.SERVICE_ADDRESS_UNTRUSTED
+        assert service.calls == {"discover": 1}
+
+    async def test_a_type_that_the_account_does_not_allow_is_found_before_the_password_is_sent(
+        self, cloud: Cloud, service: Service
+    ) -> None:
+        """Discovery lists Basic-Cloud only for this user."""
+        credentials = sign_in(method="domain", email=known.DEMO_MINIMAL_EMAIL)
+        with pytest.raises(ProviderFault, match="Basic-AD") as caught:
+            await cloud.discover(credentials)
+        assert caught.value.fault is Fault.AUTHENTICATION_TYPE_REFUSED
+        assert service.calls == {"discover": 1}
+
+    async def test_a_single_developer_key_error_is_overcome(
+        self, cloud: Cloud, service: Service, observed: Observed
+    ) -> None:
+        """The service sends it now and then for an id that is valid."""
+        walk = await Walk(cloud, sign_in()).to("discover")
+        service.start("bad-application", times=1)
+        await walk.take("authenticate")
+        service.start("bad-application", times=1)
+        await walk.take("verify")
+        assert observed == [
+            ("discover", "200"),
+            ("login", "200"),
+            ("login", "200"),
+            ("profile", "200"),
+            ("profile", "200"),
+        ]
+
+    async def test_the_expiry_is_the_one_that_login_named(self, cloud: Cloud, clock: Clock) -> None:
+        """Twelve hours from the sign-in, in milliseconds on the wire."""
+        before = clock.now() - timedelta(milliseconds=1)
+        walk = await Walk(cloud, sign_in()).to("authenticate")
+        assert walk.keys.expires_at is not None
+        assert before <= walk.keys.expires_at - timedelta(hours=12) <= clock.now()
+        assert await cloud.verify(walk.keys) == walk.keys.expires_at
+
+    async def test_a_refresh_with_a_wrong_password_is_refused_once(self, cloud: Cloud, service: Service) -> None:
+        """It still needs the password, and a wrong one is not sent again as a fresh sign-in."""
+        walk = await Walk(cloud, sign_in()).to("authenticate")
+        before = service.calls["login"]
+        with pytest.raises(ProviderFault) as caught:
+            await cloud.authenticate(walk.place, sign_in(password=Secret("wrong")), refresh=walk.keys)
+        assert caught.value.fault is Fault.CREDENTIALS_REFUSED
+        assert service.calls["login"] == before + 1
+
+    async def test_keys_that_are_gone_are_replaced_when_they_cannot_be_extended(self, cloud: Cloud) -> None:
+        """Otherwise a site whose keys were revoked while they were expired could never bind again."""
+        walk = await Walk(cloud, sign_in()).to("revoke")
+        fresh = await cloud.authenticate(walk.place, sign_in(), refresh=walk.keys)
+        assert fresh.identity != walk.keys.identity
+        await cloud.verify(fresh)
+
+    async def test_keys_of_another_user_are_not_extended(self, cloud: Cloud, service: Service) -> None:
+        """Another user's keys stay as they are; the sign-in gets its own."""
+        walk = await Walk(cloud, sign_in()).to("authenticate")
+        other = await cloud.authenticate(walk.place, sign_in(email=known.DEMO_MINIMAL_EMAIL), refresh=walk.keys)
+        assert other.identity != walk.keys.identity
+        assert service.keys_held == 2
+
+    async def test_two_sign_ins_give_two_bindings(self, cloud: Cloud) -> None:
+        """Their identities differ, so each can be revoked without the other."""
+        first = await Walk(cloud, sign_in()).to("authenticate")
+        second = await Walk(cloud, sign_in()).to("authenticate")
+        assert first.keys.identity != second.keys.identity
+        await second.take("revoke")
+        await first.take("verify")
+
+    async def test_revoked_keys_are_refused_afterwards(self, cloud: Cloud) -> None:
+        """Logout ends them at the service."""
+        walk = await Walk(cloud, sign_in()).to("revoke")
+        with pytest.raises(ProviderFault) as caught:
+            await walk.take("verify")
+        assert caught.value.fault is Fault.KEYS_REFUSED
+
+    async def test_a_role_that_is_too_little_is_named_with_the_one_needed(self, cloud: Cloud) -> None:
+        """A help desk user may read its profile, and no more."""
+        walk = await Walk(cloud, sign_in(email=known.DEMO_HELP_DESK_EMAIL)).to("authenticate")
+        with pytest.raises(ProviderFault) as caught:
+            await walk.take("authorize")
+        assert caught.value.fault is Fault.PERMISSION_MISSING
+        assert '"Help Desk"' in caught.value.detail
+        assert '"Synchronization Engine Administrator"' in caught.value.detail
+
+    @pytest.mark.parametrize("missing", ["email", "password", "application_id", "application_key"])
+    async def test_what_is_missing_of_a_sign_in_is_named_and_nothing_is_made(
+        self, cloud: Cloud, service: Service, missing: str
+    ) -> None:
+        """Keys that could not be used afterwards are not obtained."""
+        place = await cloud.discover(sign_in())
+        lacking = sign_in(**{missing: "" if missing in {"email", "application_id"} else None})
+        with pytest.raises(ProviderFault, match=missing) as caught:
+            await cloud.authenticate(place, lacking, refresh=None)
+        assert caught.value.fault is Fault.CREDENTIALS_MISSING
+        assert service.keys_held == 0
+
+    async def test_an_id_that_no_header_can_carry_is_refused_without_being_shown(self, cloud: Cloud) -> None:
+        """A pasted line break in the application id is a finding, not a crash."""
+        pasted = uuid.uuid4().hex
+        with pytest.raises(ProviderFault) as caught:
+            await cloud.discover(sign_in(application_id=f"{pasted}\r\nx-evil: 1"))
+        assert caught.value.fault is Fault.REQUEST_REFUSED
+        assert_tells_no_secret(caught.value, {pasted})
 
 
-class TestMimecastV1WithDomainSignIn(CloudContract):
+class MimecastV1WithDomainSignIn(CloudContract):
     calling: ClassVar = {"authenticate": "login"}
 
     @pytest.fixture
@@ -89,63 +216,18 @@ class TestMimecastV1WithDomainSignIn(CloudContract):
         return sign_in(method="domain")
 
 
-# --- what is this version's own ----------------------------------------------------------------
+class TestInProcess(MimecastV1):
+    """All of it, with the sandbox in this process."""
 
 
-async def test_the_place_is_the_region_that_discovery_named(cloud: Cloud, sandbox: Sandbox) -> None:
-    """Login and signed calls go to the regional host."""
-    place = await cloud.discover(sign_in())
-    assert place.base_url == sandbox.regional_url
-    assert place.authentication_types == ("Basic-Cloud", "Basic-AD")
+class TestInProcessWithDomainSignIn(MimecastV1WithDomainSignIn):
+    """What any `Cloud` must do, with the sandbox in this process."""
 
 
-@pytest.mark.parametrize("suffixes", [(), ("mimecast.com",), ("host",), ("ocalhost",)])
-async def test_the_regional_host_is_used_only_if_it_is_trusted(
-    clouds: MimecastClouds, sandbox: Sandbox, route: Route, suffixes: tuple[str, ...]
-) -> None:
-    """`localhost` has to be named as a whole."""
-    cloud = clouds.cloud("cloud", route, service_url=sandbox.global_url, trusted_suffixes=suffixes)
-    with pytest.raises(ProviderFault) as caught:
-        await cloud.discover(sign_in())
-    assert caught.value.fault is Fault.SERVICE_ADDRESS_UNTRUSTED
-    assert sandbox.calls == {"discover": 1}
+# --- only in process, each for the reason that is written at it ----------------------------------
 
 
-async def test_a_type_that_the_account_does_not_allow_is_found_before_the_password_is_sent(
-    cloud: Cloud, sandbox: Sandbox
-) -> None:
-    """Discovery lists Basic-Cloud only for this user."""
-    credentials = sign_in(method="domain", email=known.DEMO_MINIMAL_EMAIL)
-    with pytest.raises(ProviderFault, match="Basic-AD") as caught:
-        await cloud.discover(credentials)
-    assert caught.value.fault is Fault.AUTHENTICATION_TYPE_REFUSED
-    assert sandbox.calls == {"discover": 1}
-
-
-async def test_a_single_developer_key_error_is_overcome(cloud: Cloud, sandbox: Sandbox, observed: Observed) -> None:
-    """The service sends it now and then for an id that is valid."""
-    walk = await Walk(cloud, sign_in()).to("discover")
-    sandbox.script.start("bad-application", times=1)
-    await walk.take("authenticate")
-    sandbox.script.start("bad-application", times=1)
-    await walk.take("verify")
-    assert observed == [
-        ("discover", "200"),
-        ("login", "200"),
-        ("login", "200"),
-        ("profile", "200"),
-        ("profile", "200"),
-    ]
-
-
-async def test_the_expiry_is_the_one_that_login_named(cloud: Cloud, clock: ManualClock) -> None:
-    """Twelve hours from now, in milliseconds on the wire."""
-    walk = await Walk(cloud, sign_in()).to("authenticate")
-    assert walk.keys.expires_at is not None
-    assert (walk.keys.expires_at - clock.now()).total_seconds() == 12 * 3600
-    assert await cloud.verify(walk.keys) == walk.keys.expires_at
-
-
+# In process: twelve hours pass.
 async def test_an_expired_binding_is_extended_not_replaced(cloud: Cloud, sandbox: Sandbox, clock: ManualClock) -> None:
     """A user may hold only so many: the refresh keeps the pair."""
     walk = await Walk(cloud, sign_in()).to("authenticate")
@@ -162,49 +244,7 @@ async def test_an_expired_binding_is_extended_not_replaced(cloud: Cloud, sandbox
     assert len(list(sandbox.world.keys)) == 1
 
 
-async def test_a_refresh_with_a_wrong_password_is_refused_once(cloud: Cloud, sandbox: Sandbox) -> None:
-    """It still needs the password, and a wrong one is not sent again as a fresh sign-in."""
-    walk = await Walk(cloud, sign_in()).to("authenticate")
-    before = sandbox.calls["login"]
-    with pytest.raises(ProviderFault) as caught:
-        await cloud.authenticate(walk.place, sign_in(password=Secret("wrong")), refresh=walk.keys)
-    assert caught.value.fault is Fault.CREDENTIALS_REFUSED
-    assert sandbox.calls["login"] == before + 1
-
-
-async def test_keys_that_are_gone_are_replaced_when_they_cannot_be_extended(cloud: Cloud) -> None:
-    """Otherwise a site whose keys were revoked while they were expired could never bind again."""
-    walk = await Walk(cloud, sign_in()).to("revoke")
-    fresh = await cloud.authenticate(walk.place, sign_in(), refresh=walk.keys)
-    assert fresh.identity != walk.keys.identity
-    await cloud.verify(fresh)
-
-
-async def test_keys_of_another_user_are_not_extended(cloud: Cloud, sandbox: Sandbox) -> None:
-    """Another user's keys stay as they are; the sign-in gets its own."""
-    walk = await Walk(cloud, sign_in()).to("authenticate")
-    other = await cloud.authenticate(walk.place, sign_in(email=known.DEMO_MINIMAL_EMAIL), refresh=walk.keys)
-    assert other.identity != walk.keys.identity
-    assert len(list(sandbox.world.keys)) == 2
-
-
-async def test_two_sign_ins_give_two_bindings(cloud: Cloud) -> None:
-    """Their identities differ, so each can be revoked without the other."""
-    first = await Walk(cloud, sign_in()).to("authenticate")
-    second = await Walk(cloud, sign_in()).to("authenticate")
-    assert first.keys.identity != second.keys.identity
-    await second.take("revoke")
-    await first.take("verify")
-
-
-async def test_revoked_keys_are_refused_afterwards(cloud: Cloud) -> None:
-    """Logout ends them at the service."""
-    walk = await Walk(cloud, sign_in()).to("revoke")
-    with pytest.raises(ProviderFault) as caught:
-        await walk.take("verify")
-    assert caught.value.fault is Fault.KEYS_REFUSED
-
-
+# In process: twelve hours pass.
 async def test_revoking_expired_keys_is_well(cloud: Cloud, clock: ManualClock) -> None:
     """They can do nothing any more."""
     walk = await Walk(cloud, sign_in()).to("authenticate")
@@ -212,16 +252,7 @@ async def test_revoking_expired_keys_is_well(cloud: Cloud, clock: ManualClock) -
     await walk.take("revoke")
 
 
-async def test_a_role_that_is_too_little_is_named_with_the_one_needed(cloud: Cloud) -> None:
-    """A help desk user may read its profile, and no more."""
-    walk = await Walk(cloud, sign_in(email=known.DEMO_HELP_DESK_EMAIL)).to("authenticate")
-    with pytest.raises(ProviderFault) as caught:
-        await walk.take("authorize")
-    assert caught.value.fault is Fault.PERMISSION_MISSING
-    assert '"Help Desk"' in caught.value.detail
-    assert '"Synchronization Engine Administrator"' in caught.value.detail
-
-
+# In process: a world with one more user.
 async def test_the_address_that_mimecast_created_is_warned_about(cloud: Cloud, world: World) -> None:
     """The guide wants another address than the administration account's own."""
     own = "administrator@example.test"
@@ -237,6 +268,7 @@ async def test_the_address_that_mimecast_created_is_warned_about(cloud: Cloud, w
     assert [own in warning for warning in walk.authorization.warnings] == [True]
 
 
+# In process: a user with one binding only.
 async def test_at_the_limit_of_bindings_the_way_out_is_named(cloud: Cloud, world: World) -> None:
     """The service gives no more: the administrator reads what to do."""
     world.keys.per_user = 1
@@ -246,6 +278,7 @@ async def test_at_the_limit_of_bindings_the_way_out_is_named(cloud: Cloud, world
     assert caught.value.fault is Fault.REQUEST_REFUSED
 
 
+# In process: a user whose password is expired.
 async def test_an_expired_password_is_told_from_a_wrong_one(cloud: Cloud, world: World) -> None:
     """The remedy is another."""
     user = world.user(known.DEMO_EMAIL)
@@ -254,25 +287,3 @@ async def test_an_expired_password_is_told_from_a_wrong_one(cloud: Cloud, world:
     with pytest.raises(ProviderFault) as caught:
         await Walk(cloud, sign_in()).to("authenticate")
     assert caught.value.fault is Fault.PASSWORD_EXPIRED
-
-
-@pytest.mark.parametrize("missing", ["email", "password", "application_id", "application_key"])
-async def test_what_is_missing_of_a_sign_in_is_named_and_nothing_is_made(
-    cloud: Cloud, sandbox: Sandbox, missing: str
-) -> None:
-    """Keys that could not be used afterwards are not obtained."""
-    place = await cloud.discover(sign_in())
-    lacking = sign_in(**{missing: "" if missing in {"email", "application_id"} else None})
-    with pytest.raises(ProviderFault, match=missing) as caught:
-        await cloud.authenticate(place, lacking, refresh=None)
-    assert caught.value.fault is Fault.CREDENTIALS_MISSING
-    assert len(list(sandbox.world.keys)) == 0
-
-
-async def test_an_id_that_no_header_can_carry_is_refused_without_being_shown(cloud: Cloud) -> None:
-    """A pasted line break in the application id is a finding, not a crash."""
-    pasted = uuid.uuid4().hex
-    with pytest.raises(ProviderFault) as caught:
-        await cloud.discover(sign_in(application_id=f"{pasted}\r\nx-evil: 1"))
-    assert caught.value.fault is Fault.REQUEST_REFUSED
-    assert_tells_no_secret(caught.value, {pasted})

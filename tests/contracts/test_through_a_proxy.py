@@ -14,6 +14,7 @@ from daemon.sandbox import Sandbox
 from daemon.sandbox.cloud import Listener
 from tests.contracts import test_mimecast_v1 as v1
 from tests.contracts import test_mimecast_v2 as v2
+from tests.contracts.service import Service
 from tests.proxies.real import Squid
 
 pytestmark = pytest.mark.slow
@@ -55,14 +56,14 @@ def nobody_calls_directly(monkeypatch: pytest.MonkeyPatch, squid: Squid) -> Iter
 
 
 @pytest.mark.parts
-class TestMimecastV1ThroughSquid(v1.TestMimecastV1):
+class TestMimecastV1ThroughSquid(v1.MimecastV1):
     @pytest.fixture
-    def cloud(self, clouds: MimecastClouds, sandbox: Sandbox, route: Route) -> Cloud:
-        return clouds.cloud("cloud", route, service_url=sandbox.global_url, trusted_suffixes=("localhost",))
+    def cloud(self, clouds: MimecastClouds, service: Service, route: Route) -> Cloud:
+        return v1.cloud_at(clouds, service, route)
 
 
 @pytest.mark.parts
-class TestMimecastV2ThroughSquid(v2.TestMimecastV2):
+class TestMimecastV2ThroughSquid(v2.MimecastV2):
     @pytest.fixture
-    def cloud(self, clouds: MimecastClouds, sandbox: Sandbox, route: Route) -> Cloud:
-        return clouds.cloud("application", route, service_url=sandbox.services_url, trusted_suffixes=())
+    def cloud(self, clouds: MimecastClouds, service: Service, route: Route) -> Cloud:
+        return v2.cloud_at(clouds, service, route)
