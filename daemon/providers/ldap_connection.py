@@ -28,7 +28,8 @@ _SCOPES: Final = {"base": sansldap.SearchScope.BASE, "subtree": sansldap.SearchS
 class LdapLimits:
     """Seconds for resolving and connecting, for TLS, and for one search or one page of it.
 
-    `idle`: seconds until an unused connection is closed; `page`: entries of a page; `largest`: bytes of a message.
+    `idle`: seconds until an unused connection is closed; `page`: entries of a page; `largest`: bytes of a message;
+    `at_once`: lookups at a time, others wait.
     """
 
     connect: float = 5.0
@@ -37,6 +38,7 @@ class LdapLimits:
     idle: float = 60.0
     page: int = 1000
     largest: int = 16 * 2**20
+    at_once: int = 20
 
 
 USUAL: Final = LdapLimits()

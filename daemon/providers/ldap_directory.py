@@ -60,7 +60,8 @@ class LdapDirectory:
 
     async def find(self, wanted: str, *, kind: ObjectKind | None = None) -> Found:
         """An address outside `access.domains` is answered without asking for it."""
-        return await Finder(self._session, self._access).find(wanted, kind=kind)
+        async with self._session.places:
+            return await Finder(self._session, self._access).find(wanted, kind=kind)
 
     async def members(self, group: DirectoryObject) -> AsyncGenerator[DirectoryObject]:
         """Members are given while later pages are still on their way."""

@@ -35,7 +35,10 @@ class Signed:
 
 
 class LdapSession:
-    """Searches over one pipelined connection. After a connection was lost between two calls, one new one is made."""
+    """Searches over one pipelined connection. After a connection was lost between two calls, one new one is made.
+
+    `places` is for what asks for many things at a time, to hold on to while it does.
+    """
 
     def __init__(
         self,
@@ -46,6 +49,8 @@ class LdapSession:
         observe: Observe,
     ) -> None:
         self._open = open_one
+        # A domain controller works on no more at a time, and a burst of callers must not fill one turn of the loop.
+        self.places = asyncio.Semaphore(limits.at_once)
         self._limits = limits
         self._monotonic = monotonic
         self._observe = observe
