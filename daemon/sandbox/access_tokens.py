@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from daemon.sandbox.call import Call
+
 LIFE: Final = 3599
 """Seconds for which a token is good."""
 
@@ -40,6 +42,13 @@ class AccessTokens:
         timed = {**claims, "iat": start, "nbf": start, "exp": start + LIFE}
         text = f"{_pack(head)}.{_pack(timed)}"
         return f"{text}.{self._sign(text)}"
+
+    def bearer(self, call: Call, *, audience: str) -> Bearer | None:
+        """Give the caller that the Authorization header's token names; None without a good one."""
+        scheme, _, token = call.headers.get("Authorization", "").partition(" ")
+        if scheme.casefold() != "bearer":
+            return None
+        return self.read(token.strip(), audience=audience, now=call.service_time)
 
     def read(self, token: str, *, audience: str, now: datetime) -> Bearer | None:
         """Give the caller of a good token; None for one that is forged, late or meant for somebody else."""

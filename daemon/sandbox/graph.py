@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from daemon.sandbox.access_tokens import AccessTokens, Bearer
+from daemon.sandbox.access_tokens import AccessTokens
 from daemon.sandbox.call import Answer, Call
 from daemon.sandbox.cloud import Route
 from daemon.sandbox.graph_batch import PLAYED, Batch
@@ -75,7 +75,7 @@ class Graph:
         return replace(answer, headers={**answer.headers, "x-ms-resource-unit": str(resource.cost(call))})
 
     def _authorise(self, call: Call, resource: Resource) -> None:
-        bearer = self._bearer(call)
+        bearer = self._tokens.bearer(call, audience=self._url())
         if bearer is None:
             refuse(
                 401,
@@ -88,12 +88,6 @@ class Graph:
         if resource.in_mailboxes:
             refuse(403, "ErrorAccessDenied", message="Access is denied. Check credentials and try again.")
         refuse(403, "Authorization_RequestDenied", message="Insufficient privileges to complete the operation.")
-
-    def _bearer(self, call: Call) -> Bearer | None:
-        scheme, _, token = call.headers.get("Authorization", "").partition(" ")
-        if scheme.casefold() != "bearer":
-            return None
-        return self._tokens.read(token.strip(), audience=self._url(), now=call.service_time)
 
 
 def _unknown(call: Call) -> Answer:
