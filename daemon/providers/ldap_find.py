@@ -64,7 +64,7 @@ class Finder:
         for named in _ways(wanted):
             ask = Ask(
                 base=place.base,
-                wanted=all_of(OF_KIND[kind], named),
+                wanted=all_of(named, OF_KIND[kind]),
                 attributes=ATTRIBUTES,
                 most=_AMBIGUOUS,
             )

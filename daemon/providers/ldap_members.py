@@ -50,7 +50,7 @@ class _Seen:
 
     def is_new(self, entry: Entry) -> bool:
         """Whether it is met for the first time."""
-        guid = entry.attributes.get("objectguid", [b""])[0]
+        guid = entry.value("objectguid")
         known = guid in self.ids
         self.ids.add(guid)
         return not known
@@ -127,7 +127,7 @@ async def _entry_of(session: LdapSession, dn: str, *, attributes: tuple[str, ...
 
 
 def _within(groups: list[_Group]) -> sansldap.LDAPFilter:
-    return all_of(OF_KIND[None], any_of(*_clauses(groups)))
+    return all_of(any_of(*_clauses(groups)), OF_KIND[None])
 
 
 def _clauses(groups: list[_Group]) -> Iterator[sansldap.LDAPFilter]:

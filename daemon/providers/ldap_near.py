@@ -25,7 +25,7 @@ async def near_misses(session: LdapSession, wanted: str, *, base: str, source: s
     The narrow questions come first, and the wide ones only while there is nothing.
     """
     for question in _questions(wanted):
-        ask = Ask(base=base, wanted=all_of(OF_KIND[None], question), attributes=ATTRIBUTES, most=_LOOKED_AT)
+        ask = Ask(base=base, wanted=all_of(question, OF_KIND[None]), attributes=ATTRIBUTES, most=_LOOKED_AT)
         entries, found, slices = await session.search(ask), dict[str, tuple[float, DirectoryObject]](), Slices()
         for entry in entries:
             await slices.rest()

@@ -55,7 +55,7 @@ def any_of(*filters: Filter) -> Filter:
 
 
 def all_of(*filters: Filter) -> Filter:
-    """Each of them."""
+    """Each of them; the one that few objects meet comes first: some servers look up in this order."""
     return sansldap.FilterAnd(list(filters))
 
 
@@ -77,7 +77,7 @@ ADDRESSED: Final = any_of(sansldap.FilterPresent("mail"), sansldap.FilterPresent
 
 def object_of(entry: Entry, *, source: str) -> DirectoryObject | None:
     """What an entry stands for; None if it is neither user, group nor contact, or hides its id."""
-    kind, guid = _kind_of(entry), entry.attributes.get("objectguid", [b""])[0]
+    kind, guid = _kind_of(entry), entry.value("objectguid")
     if kind is None or len(guid) != 16:
         return None
     addresses = tuple(dict.fromkeys(_addresses(entry, kind)))
@@ -89,7 +89,7 @@ def object_of(entry: Entry, *, source: str) -> DirectoryObject | None:
         primary_address=addresses[0] if addresses else "",
         addresses=addresses,
         enabled=not int(control) & _DISABLED if kind == "user" and _is_number(control) else None,
-        mail_enabled=bool(addresses) or any(name in entry.attributes for name in ("homemdb", "msexchmailboxguid")),
+        mail_enabled=bool(addresses) or any(map(entry.value, ("homemdb", "msexchmailboxguid"))),
         source=source,
         handle=entry.dn,
     )
@@ -97,7 +97,7 @@ def object_of(entry: Entry, *, source: str) -> DirectoryObject | None:
 
 def rid_of(entry: Entry) -> int | None:
     """The last part of its security identifier, by which users name their primary group."""
-    sid = entry.attributes.get("objectsid", [b""])[0]
+    sid = entry.value("objectsid")
     return int.from_bytes(sid[-4:], "little") if len(sid) >= 12 else None
 
 

@@ -45,14 +45,18 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An object as the server gave it; attribute names in lower case, without values where it has none."""
+    """An object as the server gave it; attribute names in lower case; an attribute may come without values."""
 
     dn: str
     attributes: dict[str, list[bytes]]
 
+    def value(self, name: str) -> bytes:
+        """The first value; empty where there is none."""
+        return next(iter(self.attributes.get(name, ())), b"")
+
     def text(self, name: str) -> str:
         """The first value as text; empty where there is none."""
-        return next(iter(self.texts(name)), "")
+        return self.value(name).decode("utf-8", "replace")
 
     def texts(self, name: str) -> list[str]:
         """Every value as text."""
@@ -140,8 +144,10 @@ class Wire:
         if length != len(frame):
             raise Lost(malformed="the server sent more before TLS than its answer")
         for message in self._decoded(frame):
-            if isinstance(message, sansldap.ExtendedResponse) and message.result.result_code != 0:
-                return _refusal_of(message.result)
+            if isinstance(message, sansldap.ExtendedResponse):
+                refusal = _refusal_of(message.result)
+                if refusal.code:
+                    return refusal
         if context is not None:
             await self._writer.start_tls(context, server_hostname=host)
         return None
@@ -225,7 +231,8 @@ class Wire:
             case sansldap.SearchResultEntry(object_name=dn, attributes=attributes):
                 waiting.answer.entries.append(Entry(dn, {each.name.lower(): each.values for each in attributes}))
             case sansldap.SearchResultDone() | sansldap.BindResponse() | sansldap.ExtendedResponse():
-                waiting.answer.refusal = _refusal_of(message.result) if message.result.result_code else None
+                refusal = _refusal_of(message.result)
+                waiting.answer.refusal = refusal if refusal.code else None
                 waiting.answer.cookie = _cookie_in(message.controls)
                 if not waiting.done.done():
                     waiting.done.set_result(waiting.answer)
@@ -261,7 +268,8 @@ def _length_of(buffer: bytearray, start: int = 0) -> int:
 
 def _refusal_of(result: sansldap.LDAPResult) -> Refusal:
     return Refusal(
-        code=int(result.result_code),
+        # Not the number itself: for a code that sansldap does not know it is 0, which would mean success.
+        code=result.result_code.value,
         text=result.diagnostics_message or "",
         referrals=tuple(result.referrals or ()),
     )
