@@ -42,7 +42,9 @@ class MailboxAccess:
 
     `probe_address` is another mailbox on which impersonation is proven; `bind_address` the bind account's user
     where it is another one. `autodiscover_url` is asked before the usual places. `trusted_hosts` are suffixes
-    beyond the address's own domain whose hosts may be sent the password.
+    beyond the address's own domain whose hosts may be sent the password. `exchange_online` is the address of Exchange
+    Online in the account's cloud, to be known where autodiscover leads there; the registration's goes before it.
+    On premises a `registration` means hybrid.
     """
 
     platform: Platform
@@ -56,6 +58,7 @@ class MailboxAccess:
     trusted_hosts: tuple[str, ...] = ()
     registration: Registration | None = None
     protocol: Literal["graph", "ews"] = "graph"
+    exchange_online: str = ""
     afresh: bool = False
     """A person asks: a sign-in that was refused lately is tried all the same."""
 

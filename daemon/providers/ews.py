@@ -79,9 +79,9 @@ class _Walk:
         self._wire = wire
         self._srv = srv
         self._online = access.platform == "microsoft-365"
-        outlook = access.registration.outlook if access.registration is not None else ""
-        self._outlook = outlook
-        self._first = outlook if self._online else access.autodiscover_url
+        registration = access.registration
+        self._outlook = registration.outlook if registration is not None else access.exchange_online
+        self._first = self._outlook if self._online else access.autodiscover_url
         self._found: Discovery
         self._inbox: Inbox
         self._own: Opened

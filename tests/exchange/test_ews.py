@@ -502,6 +502,16 @@ async def test_in_hybrid_a_mailbox_that_moved_is_missing_on_premises(office: Off
     assert examination.sightings[0].whereabouts == "microsoft-365"
 
 
+async def test_exchange_online_is_known_by_its_configured_address(office: Office, internet: Internet) -> None:
+    """In a cloud of its own that nobody could tell by its name; the account's password stays here."""
+    online = "https://online.own-cloud.test"
+    internet.sites |= {MAIL: exchange(url=f"{online}{answers.EWS_PATH}"), online: cloud()}
+    examination = await office.examine(exchange_online=online)
+    assert outcome(examination) == [("autodiscover", "directory-type-contradicted")]
+    assert examination.sightings[0].whereabouts == "microsoft-365"
+    assert internet.asked(online) == []
+
+
 @pytest.mark.parametrize("changes", [{"password": None}, {"platform": "microsoft-365"}])
 async def test_an_account_without_a_sign_in_is_a_mistake_of_the_caller(
     office: Office, changes: dict[str, object]
