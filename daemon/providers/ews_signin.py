@@ -153,32 +153,35 @@ class Password:
     async def post(self, call: Post) -> Answer:
         place = (call.host, call.endpoint)
         if place in self._takes_basic:
-            return await self._signed(call, "Basic")
+            # Proven a moment ago: nothing is risked, so nobody has to wait for a turn.
+            return self._judged(await self._attempted(call, "Basic"), call, scheme="Basic")
         answer = await self._wire.sent(call)
         if answer.status != 401:
             return answer
         scheme = self._scheme(call, answer)
-        answer = await self._signed(call, scheme)
+        async with self._refused.turn(self._key(call), what=call.host):
+            answer = self._judged(await self._attempted(call, scheme), call, scheme=scheme)
         if scheme == "Basic":
             self._takes_basic.add(place)
         return answer
 
-    async def _signed(self, call: Post, scheme: str) -> Answer:
-        key: SignIn = (call.host, call.endpoint, self._user, self._password)
-        async with self._refused.turn(key, what=call.host):
-            answer = await self._attempted(call, scheme)
-            if answer.status != 401:
-                self._refused.forget(key)
-                return answer
-            detail = f"{call.host} did not accept the name {self._user} with its password (it was sent with {scheme})"
-            if scheme != "Basic":
-                detail += (
-                    "; a server that requires Extended Protection refuses the right one too, because sitebind binds no "
-                    "channel: have it accept others, or offer Basic"
-                )
-            refusal = with_request_id(ProviderFault(Fault.MAILBOX_SIGN_IN_REFUSED, detail), answer.request_id)
-            self._refused.note(key, refusal)
-            raise refusal
+    def _key(self, call: Post) -> SignIn:
+        return call.host, call.endpoint, self._user, self._password
+
+    def _judged(self, answer: Answer, call: Post, *, scheme: str) -> Answer:
+        """Give the answer if the sign-in was taken; else remember that it was not, and raise `ProviderFault`."""
+        if answer.status != 401:
+            self._refused.forget(self._key(call))
+            return answer
+        detail = f"{call.host} did not accept the name {self._user} with its password (it was sent with {scheme})"
+        if scheme != "Basic":
+            detail += (
+                "; a server that requires Extended Protection refuses the right one too, because sitebind binds no "
+                "channel: have it accept others, or offer Basic"
+            )
+        refusal = with_request_id(ProviderFault(Fault.MAILBOX_SIGN_IN_REFUSED, detail), answer.request_id)
+        self._refused.note(self._key(call), refusal)
+        raise refusal
 
     async def _attempted(self, call: Post, scheme: str) -> Answer:
         if scheme == "Basic":

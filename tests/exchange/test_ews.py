@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Callable, Mapping
 
@@ -237,6 +238,43 @@ async def test_ews_that_refuses_what_autodiscover_took_is_told(office: Office, i
         assert outcome(examination)[-1] == ("mailbox sign-in", "mailbox-sign-in-refused")
         assert f"did not accept the name {ADDRESS}" in fault_of(examination).detail
     assert len([seen for seen in internet.asked(MAIL) if seen.url.endswith("asmx") and seen.authorization]) == 1
+
+
+async def test_a_password_that_changes_in_the_middle_is_told_and_not_tried_again(
+    office: Office, internet: Internet
+) -> None:
+    """The account's own mailbox still opened."""
+    internet.sites[MAIL] = exchange(others={PROBE: answers.challenge})
+    for _ in range(2):
+        examination = await office.examine()
+        assert fault_of(examination).fault is Fault.MAILBOX_SIGN_IN_REFUSED
+    assert outcome(examination)[-1] == ("mailbox sign-in", "mailbox-sign-in-refused")
+
+
+async def test_sites_that_share_a_wrong_password_spend_one_try(office: Office, internet: Internet) -> None:
+    internet.sites[MAIL] = site = exchange()
+    many = [office.examine(password=Secret("wrong")) for _ in range(10)]
+    assert {fault_of(each).fault for each in await asyncio.gather(*many)} == {Fault.MAILBOX_SIGN_IN_REFUSED}
+    assert len(site.refusals) == 1
+
+
+async def test_an_examination_can_be_cancelled(office: Office, internet: Internet) -> None:
+    """A bind that ends leaves nothing behind, and nothing is swallowed."""
+    started = asyncio.Event()
+
+    async def token(scope: str) -> Secret:
+        started.set()
+        await asyncio.Event().wait()
+        raise AssertionError(scope)
+
+    internet.sites[OUTLOOK] = cloud()
+    office.token = token
+    access = {"platform": "microsoft-365", "registration": REGISTRATION, "autodiscover_url": ""}
+    task = asyncio.create_task(office.examine(**access), name="examination")
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_no_credentials_are_sent_where_none_are_required(office: Office, internet: Internet) -> None:
