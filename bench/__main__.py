@@ -14,7 +14,7 @@ import time
 
 from bench.table import Row, shown
 
-MODULES = ("durable", "rebind", "exposition", "start", "sites", "graph")
+MODULES = ("durable", "rebind", "exposition", "start", "sites", "graph", "directory")
 
 
 def measured(name: str, *, quick: bool) -> list[Row]:

@@ -15,8 +15,9 @@ import sansldap
 
 from daemon.ports import ProviderFault, Secret
 from daemon.providers import ldap_errors
+from daemon.providers.ldap_entry import Entry
 from daemon.providers.ldap_errors import SIZE_LIMIT
-from daemon.providers.ldap_wire import Answer, Entry, Lost, Wire
+from daemon.providers.ldap_wire import Answer, Lost, Wire
 from states import Fault
 
 Filter = sansldap.LDAPFilter

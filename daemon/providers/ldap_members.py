@@ -15,6 +15,7 @@ import sansldap
 
 from daemon.ports import DirectoryObject, ProviderFault
 from daemon.providers.ldap_connection import EVERYTHING, Ask
+from daemon.providers.ldap_entry import Entry
 from daemon.providers.ldap_objects import (
     ADDRESSED,
     ATTRIBUTES,
@@ -27,7 +28,7 @@ from daemon.providers.ldap_objects import (
     rid_of,
 )
 from daemon.providers.ldap_session import LdapSession
-from daemon.providers.ldap_wire import Entry, Slices
+from daemon.providers.ldap_wire import Slices
 from daemon.providers.quoting import quoted
 from states import Fault
 

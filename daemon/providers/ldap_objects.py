@@ -13,7 +13,7 @@ import sansldap
 
 from daemon.ports import DirectoryObject, ObjectKind
 from daemon.providers.ldap_connection import Filter
-from daemon.providers.ldap_wire import Entry
+from daemon.providers.ldap_entry import Entry
 
 # The last two are there only where Exchange has extended the schema; elsewhere a server leaves them out.
 ATTRIBUTES: Final = (

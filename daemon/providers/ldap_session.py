@@ -14,8 +14,8 @@ from typing import Final
 from daemon.ports import ProviderFault
 from daemon.providers.ldap_connection import Ask, LdapConnection, LdapLimits, Page
 from daemon.providers.ldap_connector import Opened, anew
+from daemon.providers.ldap_entry import Entry
 from daemon.providers.ldap_root import Root, root_of
-from daemon.providers.ldap_wire import Entry
 from states import Fault
 
 Observe = Callable[[str, str, float], None]

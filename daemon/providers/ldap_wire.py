@@ -15,6 +15,7 @@ from typing import Final
 
 import sansldap
 
+from daemon.providers.ldap_entry import Entry, entry_in
 from daemon.providers.ldap_errors import Refusal
 
 SLICE: Final = 0.005
@@ -22,6 +23,7 @@ SLICE: Final = 0.005
 
 _CHUNK: Final = 64 * 1024
 _PARTING: Final = 1.0
+_NOT_LDAP: Final = "the server sent something that is not LDAP"
 # What sansldap raises for bytes that are no LDAP, beside its own errors.
 _NO_LDAP: Final = (
     sansldap.LDAPError,
@@ -41,26 +43,6 @@ class Lost(Exception):
         super().__init__(malformed or "the connection was cut")
         self.refusal = refusal
         self.malformed = malformed
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An object as the server gave it; attribute names in lower case; an attribute may come without values."""
-
-    dn: str
-    attributes: dict[str, list[bytes]]
-
-    def value(self, name: str) -> bytes:
-        """The first value; empty where there is none."""
-        return next(iter(self.attributes.get(name, ())), b"")
-
-    def text(self, name: str) -> str:
-        """The first value as text; empty where there is none."""
-        return self.value(name).decode("utf-8", "replace")
-
-    def texts(self, name: str) -> list[str]:
-        """Every value as text."""
-        return [value.decode("utf-8", "replace") for value in self.attributes.get(name, ())]
 
 
 @dataclass(slots=True)
@@ -143,7 +125,7 @@ class Wire:
             self._check_size(frame)
         if length != len(frame):
             raise Lost(malformed="the server sent more before TLS than its answer")
-        for message in self._decoded(frame):
+        for message in self._decoded(bytes(frame)):
             if isinstance(message, sansldap.ExtendedResponse):
                 refusal = _refusal_of(message.result)
                 if refusal.code:
@@ -200,24 +182,34 @@ class Wire:
             buffer += chunk
             start = 0
             while length := _length_of(buffer, start):
-                for message in self._decoded(buffer[start : start + length]):
-                    self._take(message)
+                self._take_in(bytes(buffer[start : start + length]))
                 start += length
                 await slices.rest()
             del buffer[:start]
             self._check_size(buffer)
         await slices.rest()
 
-    def _decoded(self, frame: bytearray) -> Sequence[sansldap.LDAPMessage]:
+    def _take_in(self, frame: bytes) -> None:
+        try:
+            found = entry_in(frame)
+        except ValueError:
+            raise Lost(malformed=_NOT_LDAP) from None
+        if found is None:
+            for message in self._decoded(frame):
+                self._take(message)
+        elif (waiting := self._waiting.get(found[0])) is not None:
+            waiting.answer.entries.append(found[1])
+
+    def _decoded(self, frame: bytes) -> Sequence[sansldap.LDAPMessage]:
         notice: Refusal | None = None
         try:
-            messages = self._client.receive(bytes(frame))
+            messages = self._client.receive(frame)
             if messages:
                 return messages
         except _NO_LDAP as error:
             request = getattr(error, "request", None)
             notice = _refusal_of(request.result) if isinstance(request, sansldap.ExtendedResponse) else None
-        raise Lost(refusal=notice, malformed="" if notice else "the server sent something that is not LDAP")
+        raise Lost(refusal=notice, malformed="" if notice else _NOT_LDAP)
 
     def _check_size(self, buffer: bytearray) -> None:
         if len(buffer) > self._largest:
@@ -228,8 +220,6 @@ class Wire:
         if waiting is None:
             return
         match message:
-            case sansldap.SearchResultEntry(object_name=dn, attributes=attributes):
-                waiting.answer.entries.append(Entry(dn, {each.name.lower(): each.values for each in attributes}))
             case sansldap.SearchResultDone() | sansldap.BindResponse() | sansldap.ExtendedResponse():
                 refusal = _refusal_of(message.result)
                 waiting.answer.refusal = refusal if refusal.code else None
@@ -254,11 +244,11 @@ def _length_of(buffer: bytearray, start: int = 0) -> int:
     if len(buffer) - start < 2:
         return 0
     if buffer[start] != 0x30:
-        raise Lost(malformed="the server sent something that is not LDAP")
+        raise Lost(malformed=_NOT_LDAP)
     first = buffer[start + 1]
     octets = first & 0x7F if first & 0x80 else 0
     if first == 0x80 or octets > 4:
-        raise Lost(malformed="the server sent something that is not LDAP")
+        raise Lost(malformed=_NOT_LDAP)
     if len(buffer) - start < 2 + octets:
         return 0
     body = int.from_bytes(buffer[start + 2 : start + 2 + octets], "big") if octets else first

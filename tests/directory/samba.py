@@ -76,7 +76,10 @@ def program(name: str) -> str:
 
 @dataclass(slots=True)
 class Samba:
-    """The domain controller. `server` is what [directory] server would say, `address` where DNS answers, too."""
+    """The domain controller. `server` is what [directory] server would say, `address` where DNS answers, too.
+
+    `model`: "single" is one process that can be frozen, "standard" one for each connection.
+    """
 
     folder: Path
     address: str
@@ -86,6 +89,7 @@ class Samba:
     base_dn: str = BASE_DN
     user: str = f"{SERVICE}@{DOMAIN}"
     password: str = PASSWORD
+    model: str = "single"
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -160,7 +164,7 @@ class Samba:
 
     def start(self) -> None:
         """Start, and wait until LDAP and LDAPS are answered."""
-        command = [program("samba"), "-F", "--no-process-group", "-s", str(self.configuration), "--model=single"]
+        command = [program("samba"), "-F", "--no-process-group", "-s", str(self.configuration), f"--model={self.model}"]
         with (self.folder / "said").open("ab") as said:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         end = time.monotonic() + LONGEST
@@ -202,7 +206,7 @@ class Samba:
     def _run(self, *command: str, said: str = "") -> None:
         path = program(command[0]) if "/" not in command[0] else command[0]
         done = subprocess.run(
-            [path, *command[1:]], input=said, capture_output=True, text=True, timeout=300, check=False, cwd=self.folder
+            [path, *command[1:]], input=said, capture_output=True, text=True, timeout=900, check=False, cwd=self.folder
         )
         assert done.returncode == 0, f"{command[0]} failed: {done.stdout[-2000:]}{done.stderr[-4000:]}"
 
@@ -211,11 +215,13 @@ class Samba:
 
 
 @contextmanager
-def domain_controller(folder: Path, address: str, *, cache: Path | None = None, number: int = CROWD) -> Iterator[Samba]:
+def domain_controller(
+    folder: Path, address: str, *, cache: Path | None = None, number: int = CROWD, model: str = "single"
+) -> Iterator[Samba]:
     """Make, fill and run one. The crowd takes long, so it is packed, and unpacked by the next run from `cache`."""
     authority = Authority(folder / "ca", "Directory tests CA")
     certificate = authority.server("dc1", names=(HOST, DOMAIN, address))
-    samba = Samba(folder=folder, address=address, authority=authority, certificate=certificate)
+    samba = Samba(folder=folder, address=address, authority=authority, certificate=certificate, model=model)
     orders = list(crowd(BASE_DN, number=number))
     snapshot = (cache or folder) / f"{_fingerprint(orders, address)}.tar.gz"
     if snapshot.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 import sansldap
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from daemon.ports import ProviderFault
 from daemon.providers.ldap_connection import LdapLimits
 from daemon.providers.ldap_directory import LdapDirectory
+from daemon.providers.ldap_entry import Entry, entry_in
 from daemon.providers.ldap_wire import Answer, Lost, Wire
 from states import Fault
 from tests.directory.certificates import Authority
@@ -248,3 +250,31 @@ def test_whatever_comes_ends_in_an_answer_or_in_a_lost_connection(cut: int, chan
     assert isinstance(ended, Answer | Lost)
     if not changes and not cut:
         assert isinstance(ended, Answer)
+
+
+names = st.text(st.characters(codec="utf-8"), max_size=40)
+values = st.lists(st.binary(max_size=300), max_size=5)
+
+
+@given(number=st.integers(1, 2**31 - 1), dn=names, attributes=st.dictionaries(names.map(str.lower), values, max_size=6))
+def test_entries_are_read_as_sansldap_reads_them(number: int, dn: str, attributes: dict[str, list[bytes]]) -> None:
+    attributes = {name.lower(): each for name, each in attributes.items()}
+    partial = [sansldap.PartialAttribute(name, each) for name, each in attributes.items()]
+    message = sansldap.SearchResultEntry(message_id=number, controls=[], object_name=dn, attributes=partial)
+    assert entry_in(message.pack(OPTIONS)) == (number, Entry(dn, attributes))
+
+
+@given(
+    cut=st.integers(min_value=0, max_value=200),
+    changes=st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=6),
+)
+def test_a_broken_entry_is_an_error_of_value_and_of_nothing_else(cut: int, changes: list[tuple[int, int]]) -> None:
+    data = bytearray(entry(1, addresses=3))
+    for place, value in changes:
+        data[place % len(data)] = value
+    with contextlib.suppress(ValueError):
+        entry_in(bytes(data[: len(data) - cut]))
+
+
+def test_another_message_is_no_entry() -> None:
+    assert entry_in(DONE) is None
