@@ -10,7 +10,7 @@ from daemon.sandbox import tenant as known
 from tests.sandbox.graph_client import GraphClient, claims
 
 if TYPE_CHECKING:
-    from tests.sandbox.conftest import Client
+    from tests.sandbox.conftest import Client, Reply
 
 Look = Callable[["Client"], Awaitable[None]]
 
@@ -37,6 +37,21 @@ def the_inbox_says(status: int, code: str) -> Look:
     return seen
 
 
+async def autodiscover(client: Client) -> Reply:
+    path = f"{client.sandbox.microsoft_url}/autodiscover/autodiscover.json/v1.0/{known.DEMO_MAILBOX}?Protocol=EWS"
+    return await client.send("GET", path, allow_redirects=False)
+
+
+async def autodiscover_leads_in_a_circle(client: Client) -> None:
+    reply = await autodiscover(client)
+    assert reply.status == 302
+    assert reply.headers["Location"].startswith(f"{client.sandbox.microsoft_url}/autodiscover/")
+
+
+async def autodiscover_is_not_there(client: Client) -> None:
+    assert (await autodiscover(client)).status == 404
+
+
 IN_THE_CLOUD: dict[Trouble, Look] = {
     Trouble.EXPIRED_CLIENT_SECRET: no_token_for(7000222),
     Trouble.WRONG_CLIENT_SECRET: no_token_for(7000215),
@@ -46,5 +61,7 @@ IN_THE_CLOUD: dict[Trouble, Look] = {
     Trouble.NO_IMPERSONATION: the_inbox_says(403, "ErrorAccessDenied"),
     Trouble.NO_MAILBOX: the_inbox_says(404, "MailboxNotEnabledForRESTAPI"),
     Trouble.HALF_MIGRATED: the_inbox_says(404, "MailboxNotEnabledForRESTAPI"),
+    Trouble.REDIRECT_LOOP: autodiscover_leads_in_a_circle,
+    Trouble.NO_AUTODISCOVER: autodiscover_is_not_there,
     Trouble.MOVED_MAILBOX: the_inbox_says(503, "ErrorMailboxMoveInProgress"),
 }
