@@ -22,6 +22,8 @@ from states import Fault
 
 Filter = sansldap.LDAPFilter
 EVERYTHING: Final = sansldap.FilterPresent("objectClass")
+# Active Directory ends each search of a domain with three referrals, unless it is told that nobody follows them.
+_NO_REFERRALS: Final = sansldap.LDAPControl("1.2.840.113556.1.4.1339", critical=False, value=None)
 _SCOPES: Final = {"base": sansldap.SearchScope.BASE, "subtree": sansldap.SearchScope.SUBTREE}
 
 
@@ -132,7 +134,11 @@ class LdapConnection:
         await self._wire.close()
 
     def _request(self, client: sansldap.LDAPClient, ask: Ask, cookie: bytes) -> int:
-        paging = sansldap.PagedResultControl(critical=True, size=self._limits.page, cookie=cookie)
+        controls: list[sansldap.LDAPControl] = []
+        if ask.scope == "subtree":
+            controls.append(_NO_REFERRALS)
+        if ask.scope == "subtree" and not ask.most:
+            controls.append(sansldap.PagedResultControl(critical=True, size=self._limits.page, cookie=cookie))
         return client.search_request(
             ask.base,
             scope=_SCOPES[ask.scope],
@@ -140,7 +146,7 @@ class LdapConnection:
             attributes=list(ask.attributes),
             size_limit=ask.most,
             time_limit=max(1, int(self._limits.search)),
-            controls=[] if ask.most or ask.scope == "base" else [paging],
+            controls=controls,
         )
 
     async def _asked(self, write: Callable[[sansldap.LDAPClient], int], *, doing: str) -> Answer:
