@@ -96,7 +96,12 @@ class Autodiscover:
     async def _redirect_of(self, url: str) -> Reading:
         """Ask over plain HTTP for a redirect and for nothing else: no credentials, nothing is believed but a host."""
         answer = await self._wire.client.call(
-            "GET", url, endpoint=ENDPOINT, headers={}, terms=Terms(cleartext=True, redirects=True)
+            "GET",
+            url,
+            endpoint=ENDPOINT,
+            headers={},
+            application=self._wire.account,
+            terms=Terms(cleartext=True, redirects=True),
         )
         if answer.status == 407:
             return Declined(said="the proxy wants a sign-in for plain HTTP, so it could not be asked")
@@ -166,6 +171,8 @@ class Autodiscover:
                 if not isinstance(reading, Declined):
                     return reading, by
                 journey.declined(place, by, answer=reading)
+                if reading.retry_after is not None:
+                    return None, ""  # whoever asks to wait is not asked again by another protocol
                 continue
             _raise_ours(fault)
             journey.failed(place, by, fault=fault)
@@ -206,6 +213,7 @@ class Autodiscover:
             endpoint=ENDPOINT,
             headers={"client-request-id": request_id},
             request_id=request_id,
+            application=self._wire.account,
             terms=Terms(redirects=True),
         )
         return _redirect(answer, url) or autodiscover_json.read(answer, secrets=self._secrets)

@@ -11,16 +11,16 @@ from daemon.providers.quoting import quoted
 if TYPE_CHECKING:
     from dns.asyncresolver import Resolver
 
-_LIFETIME: Final = 3.0
 _MOST: Final = 3
 
 
 class SrvRecords:
-    """Looks them up, within three seconds. `nameservers` are addresses; none given: those of this host."""
+    """Looks them up, within `seconds`. `nameservers` are addresses; none given: those of this host."""
 
-    def __init__(self, nameservers: Sequence[str] = (), *, port: int = 53) -> None:
+    def __init__(self, nameservers: Sequence[str] = (), *, port: int = 53, seconds: float = 3.0) -> None:
         self._nameservers = tuple(nameservers)
         self._port = port
+        self._seconds = seconds
 
     async def of(self, domain: str) -> tuple[tuple[str, ...], str]:
         """The https addresses for `domain`, the preferred one first; none, and why, in a clause."""
@@ -28,7 +28,7 @@ class SrvRecords:
         from dns.rdtypes.IN.SRV import SRV  # noqa: PLC0415 - see above
 
         try:
-            answer = await self._resolver().resolve(f"_autodiscover._tcp.{domain}", "SRV", lifetime=_LIFETIME)
+            answer = await self._resolver().resolve(f"_autodiscover._tcp.{domain}", "SRV", lifetime=self._seconds)
         except (dns.exception.DNSException, OSError) as error:
             return (), _reason(error)
         records = [record for record in answer if isinstance(record, SRV)]

@@ -43,7 +43,7 @@ class ExchangeMailbox:
         token: TokenSource | None = None,
         srv: SrvRecords | None = None,
     ) -> None:
-        self._wire = Wire(client, new_request_id)
+        self._wire = Wire(client, new_request_id, access.smtp_address)
         self._access = access
         self._refused = refused
         self._monotonic = monotonic

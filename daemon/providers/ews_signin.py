@@ -67,10 +67,14 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """The connection under every caller; `new_request_id` names each call for the server's log."""
+    """The connection under every caller; `new_request_id` names each call for the server's log.
+
+    Who calls too often is told so by `account`; others do not wait for it.
+    """
 
     client: HttpClient
     new_request_id: Callable[[], str]
+    account: str
 
     async def sent(self, call: Post, authorization: str = "", *, terms: Terms | None = None) -> Answer:
         """Send it; an empty `authorization` sends no such header."""
@@ -83,6 +87,7 @@ class Wire:
             headers={**call.headers(request_id), **signed},
             request_id=request_id,
             body=call.body,
+            application=self.account,
             terms=terms or Terms(redirects=call.redirects),
         )
 

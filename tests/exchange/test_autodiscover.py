@@ -8,11 +8,13 @@ import pytest
 from aiohttp import web
 
 from daemon.ports import Layer
+from daemon.providers.autodiscover_srv import SrvRecords
 from states import Fault
 from tests.exchange import answers
 from tests.exchange.answers import Mail
 from tests.exchange.conftest import ADDRESS, PASSWORD, Office, layer
 from tests.exchange.internet import Internet, Seen
+from tests.providers.conftest import Authority
 
 EWS = "https://mail.example.test/EWS/Exchange.asmx"
 DOMAIN, AUTODISCOVER, MAIL = "https://example.test", "https://autodiscover.example.test", "https://mail.example.test"
@@ -102,6 +104,33 @@ async def test_the_srv_record_is_followed_into_the_domain(abroad: Office, intern
     found = await discovered(abroad)
     assert (found.status, found.fault) == ("passed", None)
     assert not any("b.example.test" in target for target in internet.refused)
+
+
+async def test_a_record_that_says_there_is_none_leads_nowhere(abroad: Office, internet: Internet) -> None:
+    internet.srv["_autodiscover._tcp.example.test"] = [(0, 0, 0, "")]
+    found = await discovered(abroad)
+    assert found.fault is not None
+    assert "SRV _autodiscover._tcp.example.test: its record says that there is none" in found.fault.detail
+
+
+async def test_a_name_server_that_is_gone_is_told(abroad: Office, internet: Internet, authority: Authority) -> None:
+    async with Internet(authority).running() as other:
+        port = other.dns_port
+    abroad.srv = SrvRecords(["127.0.0.1"], port=port, seconds=0.2)
+    found = await discovered(abroad)
+    assert found.fault is not None
+    assert "SRV _autodiscover._tcp.example.test: no name server answered" in found.fault.detail
+
+
+async def test_the_wait_that_a_place_asks_for_is_kept(abroad: Office, internet: Internet) -> None:
+    internet.sites |= {
+        DOMAIN: answers.always(lambda: web.Response(status=503, headers={"Retry-After": "7"})),
+        AUTODISCOVER: answers.always(lambda: web.Response(status=429, headers={"Retry-After": "3"})),
+    }
+    found = await discovered(abroad)
+    assert found.fault is not None
+    assert found.fault.retry_after == 7.0
+    assert [len(internet.asked(place)) for place in (DOMAIN, AUTODISCOVER)] == [1, 1]
 
 
 # --- the protocols ---
