@@ -25,11 +25,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING
 
 from bench.limit import within
 from bench.processes import PATIENCE
 from bench.table import Row
 from tests.directory.stalls import Stalls
+
+if TYPE_CHECKING:
+    import ldap3
+
+    from daemon.ports import DirectoryAccess
+    from daemon.providers.ldap_directories import LdapDirectories
 
 USERS = 10_000
 ROUNDS = 3
@@ -145,27 +152,8 @@ def _in_a_process(side: str, domain: Domain) -> Measured:
 
 async def ours(domain: Domain) -> Measured:
     """Through the port, as `resolve` does."""
-    from daemon.engine.clock import SystemClock
-    from daemon.ports import DirectoryAccess, Secret
-    from daemon.providers.ldap_directories import LdapDirectories
-    from daemon.providers.refused_sign_ins import RefusedSignIns
-    from daemon.providers.trust import TrustStore
-
-    clock = SystemClock()
-    directories = LdapDirectories(
-        lambda *_: None,
-        clock=clock,
-        trust=TrustStore(clock.monotonic),
-        refused=RefusedSignIns(clock.monotonic),
-    )
-    access = DirectoryAccess(
-        platform="active-directory",
-        server=domain.server,
-        base_dn=domain.base_dn,
-        user=domain.user,
-        password=Secret(domain.password),
-    )
-    directory = directories.directory(access, ca_file=domain.ca_file)
+    directories = _directories()
+    directory = directories.directory(_access(domain), ca_file=domain.ca_file)
     [crowd] = (await directory.find("crowd@example.test")).objects
 
     async def look() -> None:
@@ -190,47 +178,71 @@ async def ours(domain: Domain) -> Measured:
         await directories.close()
 
 
+def _directories() -> LdapDirectories:
+    from daemon.engine.clock import SystemClock
+    from daemon.providers.ldap_directories import LdapDirectories
+    from daemon.providers.refused_sign_ins import RefusedSignIns
+    from daemon.providers.trust import TrustStore
+
+    clock = SystemClock()
+    trust, refused = TrustStore(clock.monotonic), RefusedSignIns(clock.monotonic)
+    return LdapDirectories(lambda *_: None, clock=clock, trust=trust, refused=refused)
+
+
+def _access(domain: Domain) -> DirectoryAccess:
+    from daemon.ports import DirectoryAccess, Secret
+
+    return DirectoryAccess(
+        platform="active-directory",
+        server=domain.server,
+        base_dn=domain.base_dn,
+        user=domain.user,
+        password=Secret(domain.password),
+    )
+
+
 async def ldap3_side(domain: Domain, *, threads: int) -> Measured:
     """With ldap3 in threads beside the loop, a connection each."""
+    connections = await asyncio.gather(*(asyncio.to_thread(_connected, domain) for _ in range(threads)))
+
+    async def look() -> None:
+        aliases = _aliases(domain)
+        parts = [aliases[number::threads] for number in range(threads)]
+        work = zip(connections, parts, strict=True)
+        await asyncio.gather(*(asyncio.to_thread(_looked_over, one, domain, part) for one, part in work))
+
+    async def walk() -> int:
+        return await asyncio.to_thread(_paged, connections[0], domain)
+
+    return await _measured(domain, look, walk)
+
+
+def _connected(domain: Domain) -> ldap3.Connection:
     import ldap3
 
     tls = ldap3.Tls(
         validate=ssl.CERT_REQUIRED, ca_certs_file=domain.ca_file, valid_names=[domain.host], sni=domain.host
     )
+    server = ldap3.Server(domain.server, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=5)
+    return ldap3.Connection(server, domain.user, domain.password, receive_timeout=60, auto_bind=True)
 
-    def connected() -> ldap3.Connection:
-        server = ldap3.Server(domain.server, port=636, use_ssl=True, tls=tls, get_info=ldap3.NONE, connect_timeout=5)
-        return ldap3.Connection(server, domain.user, domain.password, receive_timeout=60, auto_bind=True)
 
-    def look_over(connection: ldap3.Connection, aliases: list[str]) -> None:
-        for alias in aliases:
-            connection.search(domain.base_dn, FILTER.format(alias), attributes=ATTRIBUTES)
-            if sum(entry["type"] == "searchResEntry" for entry in connection.response) != 1:
-                raise AssertionError(alias)
+def _looked_over(connection: ldap3.Connection, domain: Domain, aliases: list[str]) -> None:
+    for alias in aliases:
+        connection.search(domain.base_dn, FILTER.format(alias), attributes=ATTRIBUTES)
+        if sum(entry["type"] == "searchResEntry" for entry in connection.response) != 1:
+            raise AssertionError(alias)
 
-    connections = await asyncio.gather(*(asyncio.to_thread(connected) for _ in range(threads)))
 
-    async def look() -> None:
-        aliases = _aliases(domain)
-        parts = [aliases[number::threads] for number in range(threads)]
-        await asyncio.gather(
-            *(asyncio.to_thread(look_over, one, part) for one, part in zip(connections, parts, strict=True))
-        )
-
-    def paged() -> int:
-        found = connections[0].extend.standard.paged_search(
-            domain.base_dn,
-            f"(&(memberOf=CN=The Crowd,OU=Crowd,{domain.base_dn})(|(objectCategory=person)(objectClass=group)))",
-            attributes=ATTRIBUTES,
-            paged_size=1000,
-            generator=True,
-        )
-        return sum(entry["type"] == "searchResEntry" for entry in found)
-
-    async def walk() -> int:
-        return await asyncio.to_thread(paged)
-
-    return await _measured(domain, look, walk)
+def _paged(connection: ldap3.Connection, domain: Domain) -> int:
+    found = connection.extend.standard.paged_search(
+        domain.base_dn,
+        f"(&(memberOf=CN=The Crowd,OU=Crowd,{domain.base_dn})(|(objectCategory=person)(objectClass=group)))",
+        attributes=ATTRIBUTES,
+        paged_size=1000,
+        generator=True,
+    )
+    return sum(entry["type"] == "searchResEntry" for entry in found)
 
 
 def _aliases(domain: Domain) -> list[str]:

@@ -17,6 +17,7 @@ from daemon.providers.domain_controllers import DomainControllers, Server
 from daemon.providers.failure import Target
 from daemon.providers.layers import Finding, walked
 from daemon.providers.ldap_connection import LdapConnection, LdapLimits
+from daemon.providers.ldap_errors import SignInRefused
 from daemon.providers.ldap_wire import Lost, Wire
 from daemon.providers.quoting import quoted
 from daemon.providers.race import first_connection
@@ -185,7 +186,8 @@ class _Way:
         except OSError as error:
             fault = failure.tls_failed(self._target, error)
         else:
-            return _in_words(wire.tls(), self._access.security)
+            # Off the loop: what reads a certificate is loaded with the first one.
+            return await asyncio.to_thread(_in_words, wire.tls(), self._access.security)
         raise await self._untrusted(refused) if refused else fault
 
     async def _encrypted(self, wire: Wire, context: ssl.SSLContext | None) -> None:
@@ -211,7 +213,7 @@ class _Way:
                 addresses = await self._around.controllers.addresses(self._server.host, seconds=seconds)
                 wire = Wire(*await first_connection(addresses, self._server.port), largest=self._around.limits.largest)
                 await self._encrypted(wire, trust.reading_context())
-            presented = _certificate(wire.tls())
+            presented = await asyncio.to_thread(_certificate, wire.tls())
         except (OSError, Lost, ProviderFault):
             # The issuer is help, not the finding: without it the fault says that it could not be read.
             presented = ""
@@ -221,7 +223,7 @@ class _Way:
         return failure.certificate_untrusted(self._target, reason=reason, presented=presented)
 
     async def sign_in(self) -> Finding:
-        """A simple bind, unless this very sign-in was refused lately."""
+        """A simple bind, unless this very sign-in was refused lately; one at a time of equal ones."""
         user, password = self._access.user, self._access.password
         if not user or password is None or not password.reveal():
             # A bind without a password succeeds everywhere, and signs in nobody.
@@ -229,7 +231,7 @@ class _Way:
                 Fault.DIRECTORY_SIGN_IN_REFUSED,
                 "no sign-in is configured: [directory] user and password are both needed",
             )
-        refused, key = self._around.refused, ("ldap", self._where(), user, password)
+        refused, key = self._around.refused, ("ldap", self._where(), user.lower(), password)
         async with refused.turn(key, what=str(self._server)):
             fault: ProviderFault | None = None
             try:
@@ -238,15 +240,15 @@ class _Way:
                 fault = found
             if fault is not None:
                 if fault.fault in _REFUSES_THE_SIGN_IN:
-                    pause = _BRIEFLY if ldap_errors.proves_the_password(fault) else PAUSE
-                    refused.note(key, fault, pause=pause)
+                    harmless = isinstance(fault, SignInRefused) and fault.harmless
+                    refused.note(key, fault, pause=_BRIEFLY if harmless else PAUSE)
                 raise fault
             refused.forget(key)
         return Finding(detail=f"signed in as {quoted(user)}")
 
     def _where(self) -> str:
         """Servers that DNS names are one directory with one account: another of them refuses just the same."""
-        return str(self._server) if self._access.server else self._access.base_dn.lower()
+        return (self._server.host if self._access.server else self._access.base_dn).lower()
 
 
 _REFUSES_THE_SIGN_IN: Final = frozenset(

@@ -78,6 +78,8 @@ SIGN_IN_ROWS: Final = (
 )
 """Answers to a sign-in; what is not here means the same as elsewhere."""
 
+_AFTER_THE_PASSWORD: Final = frozenset({"530", "531", "532", "533", "568", "569", "701", "773"})
+
 ROWS: Final = (
     Row(
         1,
@@ -122,12 +124,25 @@ _PAGE_FORGOTTEN: Final = Row(12, "", Fault.DIRECTORY_BUSY, "the server has forgo
 _EMPTY_PASSWORD: Final = Row(53, "", Fault.DIRECTORY_SIGN_IN_REFUSED, "the server takes no sign-in without a password")
 
 
-def sign_in_refused(refusal: Refusal, *, server: str, secrets: Sequence[str]) -> ProviderFault:
+class SignInRefused(ProviderFault):
+    """The answer to a bind. `harmless`: the password was right, so trying again cannot lock the account.
+
+    Active Directory tells of an expired or disabled account only to who knows the password; that it is locked, to
+    everybody.
+    """
+
+    def __init__(self, fault: Fault, detail: str, *, harmless: bool) -> None:
+        super().__init__(fault, detail)
+        self.harmless = harmless
+
+
+def sign_in_refused(refusal: Refusal, *, server: str, secrets: Sequence[str]) -> SignInRefused:
     """The fault for the answer to a bind."""
-    if refusal.code == 53 and not _SIGN_OR_SEAL.search(refusal.text):
-        return _fault(_EMPTY_PASSWORD, refusal, where=f"the sign-in at {server}", secrets=secrets)
     row = _row_for(refusal, (*SIGN_IN_ROWS, *ROWS))
-    return _fault(row, refusal, where=f"the sign-in at {server}", secrets=secrets)
+    if refusal.code == 53 and row is not _SIGNING_WANTED:
+        row = _EMPTY_PASSWORD
+    fault = _fault(row, refusal, where=f"the sign-in at {server}", secrets=secrets)
+    return SignInRefused(fault.fault, fault.detail, harmless=row is not None and row.sub in _AFTER_THE_PASSWORD)
 
 
 def tls_refused(refusal: Refusal, *, server: str) -> ProviderFault:
@@ -151,17 +166,6 @@ def closed(refusal: Refusal, *, server: str) -> ProviderFault:
     if row is None or row.fault not in {Fault.DIRECTORY_BUSY, Fault.DIRECTORY_PROTECTION_REQUIRED}:
         row = Row(refusal.code, "", Fault.CONNECTION_LOST, "the server closed the connection")
     return _fault(row, refusal, where=server)
-
-
-def proves_the_password(fault: ProviderFault) -> bool:
-    """Whether the refusal came after the password was found right, so that trying again cannot lock the account.
-
-    Active Directory tells of an expired or disabled account only to who knows the password; that it is locked,
-    to everybody.
-    """
-    return fault.fault is Fault.DIRECTORY_PASSWORD_EXPIRED or (
-        fault.fault is Fault.DIRECTORY_ACCOUNT_BLOCKED and "data 775" not in fault.detail
-    )
 
 
 def _row_for(refusal: Refusal, rows: Sequence[Row]) -> Row | None:

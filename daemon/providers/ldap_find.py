@@ -59,7 +59,7 @@ class Finder:
 
     async def _objects(self, wanted: str, kind: ObjectKind | None, place: _Place) -> list[DirectoryObject]:
         """By the first way of naming that finds something."""
-        if _is_dn(wanted):
+        if "=" in wanted and is_below(wanted, place.root.domain_dn):
             return await self._by_dn(wanted, kind, place)
         for named in _ways(wanted):
             ask = Ask(
@@ -148,12 +148,8 @@ class Finder:
 
 
 def _plain(wanted: str) -> str:
-    text = wanted.strip()
+    text = wanted.encode("utf-8", "replace").decode().strip()
     return text[5:] if text.lower().startswith("smtp:") else text
-
-
-def _is_dn(wanted: str) -> bool:
-    return "=" in wanted and "@" not in wanted.partition("=")[0]
 
 
 def _ways(wanted: str) -> list[Filter]:

@@ -36,17 +36,22 @@ _PRIMARY: Final = "SMTP:"
 
 def equal(attribute: str, value: str) -> Filter:
     """`attribute` equals `value`. Filters are built from parts, so that no value needs escaping."""
-    return sansldap.FilterEquality(attribute, value.encode())
+    return sansldap.FilterEquality(attribute, _encoded(value))
+
+
+def _encoded(value: str) -> bytes:
+    """Halves of characters, as a command line may hold them, match nothing."""
+    return value.encode("utf-8", "replace")
 
 
 def begins(attribute: str, value: str) -> Filter:
     """`attribute` begins with `value`: what an index answers."""
-    return sansldap.FilterSubstrings(attribute, value.encode(), [], None)
+    return sansldap.FilterSubstrings(attribute, _encoded(value), [], None)
 
 
 def between(attribute: str, start: str, end: str) -> Filter:
     """`attribute` begins with `start` and ends with `end`; an index answers the beginning."""
-    return sansldap.FilterSubstrings(attribute, start.encode(), [], end.encode())
+    return sansldap.FilterSubstrings(attribute, _encoded(start), [], _encoded(end))
 
 
 def any_of(*filters: Filter) -> Filter:

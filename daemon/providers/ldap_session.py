@@ -57,6 +57,7 @@ class LdapSession:
         self._signed: Signed | None = None
         self._opening = asyncio.Lock()
         self._idle: asyncio.TimerHandle | None = None
+        self._parting: asyncio.Task[None] | None = None
         self._closed = False
         self._tries = 0
         self._failed: ProviderFault | None = None
@@ -95,6 +96,8 @@ class LdapSession:
         signed, self._signed = self._signed, None
         if signed is not None:
             await signed.connection.close()
+        if self._parting is not None:
+            await asyncio.wait([self._parting])
 
     def refuse(self) -> None:
         """Begin nothing new."""
@@ -203,4 +206,4 @@ class LdapSession:
     def _idled(self) -> None:
         signed, self._signed = self._signed, None
         if signed is not None:
-            signed.connection.retire()
+            self._parting = asyncio.create_task(signed.connection.close(), name="ldap good-bye")

@@ -24,8 +24,7 @@ SLICE: Final = 0.005
 _CHUNK: Final = 64 * 1024
 _PARTING: Final = 1.0
 _NOT_LDAP: Final = "the server sent something that is not LDAP"
-# What sansldap raises for bytes that are no LDAP, beside its own errors.
-_NO_LDAP: Final = (
+NO_LDAP: Final = (
     sansldap.LDAPError,
     sansldap.asn1.NotEnougData,
     ValueError,
@@ -34,6 +33,7 @@ _NO_LDAP: Final = (
     ArithmeticError,
     struct.error,
 )
+"""What sansldap raises for bytes that are no LDAP."""
 
 
 class Lost(Exception):
@@ -206,7 +206,7 @@ class Wire:
             messages = self._client.receive(frame)
             if messages:
                 return messages
-        except _NO_LDAP as error:
+        except NO_LDAP as error:
             request = getattr(error, "request", None)
             notice = _refusal_of(request.result) if isinstance(request, sansldap.ExtendedResponse) else None
         raise Lost(refusal=notice, malformed="" if notice else _NOT_LDAP)

@@ -11,6 +11,8 @@ from typing import Final
 
 import sansldap
 
+from daemon.providers.ldap_wire import NO_LDAP
+
 WITHIN: Final = 0.5
 """Seconds. Who does not answer in that time is no server to prefer."""
 
@@ -20,15 +22,6 @@ _NAMES_BEGIN: Final = 24
 _CLIENT_SITE: Final = 7
 _JUMPS: Final = 16
 _SITE: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
-# Whatever a datagram from nowhere makes sansldap and the reading of names raise.
-_SENSELESS: Final = (
-    sansldap.LDAPError,
-    sansldap.asn1.NotEnougData,
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-)
 
 
 class _Ping(asyncio.DatagramProtocol):
@@ -59,7 +52,8 @@ async def site_of_this_host(address: str, domain: str, *, port: int = _PORT) -> 
         found = next((one for one in client.receive(data) if isinstance(one, sansldap.SearchResultEntry)), None)
         values = [each.values[0] for each in found.attributes] if found is not None else []
         site = _site_in(values[0]) if values else ""
-    except _SENSELESS:
+    except NO_LDAP:
+        # A datagram may come from anybody, and hold anything.
         return ""
     return site if _SITE.fullmatch(site) else ""
 

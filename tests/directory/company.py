@@ -13,8 +13,8 @@ SERVICE = "svc.sitebind"
 PASSWORD = "Directory battery staple 4711!"
 CROWD = 2500
 RING = 7
-WIDE = 120
-"""Groups inside one group: more than fit into two filters."""
+WIDE = 70
+"""Groups inside one group: more than fit into one filter."""
 
 Orders = Iterator[list[object]]
 _NORMAL = "66048"

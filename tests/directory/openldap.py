@@ -57,6 +57,21 @@ class OpenLdap:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        slapd, configuration = program("slapd"), self._configured()
+        filled = [slapd, "-T", "add", "-q", "-f", str(configuration)]
+        subprocess.run(filled, input=ENTRIES.encode(), check=True, capture_output=True, timeout=LONGEST)
+        urls = f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}"
+        with (self.folder / "said").open("ab") as said:
+            command = [slapd, "-f", str(configuration), "-h", urls, "-d", "0"]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        end = time.monotonic() + LONGEST
+        while not _listens(self.port):
+            assert self._process.poll() is None, (self.folder / "said").read_text()
+            assert time.monotonic() < end, "slapd does not listen"
+            threading.Event().wait(0.02)
+        return self
+
+    def _configured(self) -> Path:
         (self.folder / "data").mkdir()
         configuration = self.folder / "slapd.conf"
         configuration.write_text(
@@ -70,24 +85,7 @@ class OpenLdap:
                 password=f'"{PASSWORD}"',
             )
         )
-        slapd = program("slapd")
-        subprocess.run(
-            [slapd, "-T", "add", "-q", "-f", str(configuration)],
-            input=ENTRIES.encode(),
-            check=True,
-            capture_output=True,
-            timeout=LONGEST,
-        )
-        urls = f"ldap://127.0.0.1:{self.port} ldaps://127.0.0.1:{self.tls_port}"
-        with (self.folder / "said").open("ab") as said:
-            command = [slapd, "-f", str(configuration), "-h", urls, "-d", "0"]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-        end = time.monotonic() + LONGEST
-        while not _listens(self.port):
-            assert self._process.poll() is None, (self.folder / "said").read_text()
-            assert time.monotonic() < end, "slapd does not listen"
-            threading.Event().wait(0.02)
-        return self
+        return configuration
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None:

@@ -150,8 +150,9 @@ class Samba:
         self._run(SYSTEM_PYTHON, "-P", str(script), str(database), str(self.configuration), said=lines)
 
     def save(self, snapshot: Path) -> None:
-        """Pack the directory, while it does not run; older packs beside it are removed."""
-        for old in snapshot.parent.glob("*.tar.gz"):
+        """Pack the directory, while it does not run; beside it only the newest two packs are kept."""
+        packs = sorted(snapshot.parent.glob("*.tar.gz"), key=lambda pack: pack.stat().st_mtime)
+        for old in packs[:-2]:
             old.unlink(missing_ok=True)
         fresh = snapshot.with_suffix(f".{os.getpid()}")
         self._run("tar", "-C", str(self.folder), "-czf", str(fresh), "samba")

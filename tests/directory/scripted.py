@@ -66,7 +66,6 @@ class Scripted:
     binds: list[str] = field(default_factory=list)
     searches: list[sansldap.SearchRequest] = field(default_factory=list)
     connections: int = 0
-    unbinds: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
@@ -83,22 +82,14 @@ class Scripted:
     async def _answered(
         self, session: sansldap.LDAPServer, message: sansldap.LDAPMessage, writer: asyncio.StreamWriter
     ) -> bool:
-        upgrade = False
+        """Whether the connection goes on."""
         match message:
             case sansldap.BindRequest(name=name):
                 self.binds.append(name)
-                session.bind_response(
-                    message.message_id,
-                    result_code=_code(self.bind[0]),
-                    diagnostics_message=self.bind[1],
-                )
+                code, text = self.bind
+                session.bind_response(message.message_id, result_code=_code(code), diagnostics_message=text)
             case sansldap.ExtendedRequest():
-                session.extended_response(
-                    message.message_id,
-                    result_code=_code(self.start_tls[0]),
-                    diagnostics_message=self.start_tls[1],
-                )
-                upgrade = self.start_tls[0] == 0
+                await self._started_tls(session, message, writer)
             case sansldap.SearchRequest():
                 reply = self.root if message.base_object == "" else self._searched(message)
                 if not isinstance(reply, Reply):
@@ -106,11 +97,19 @@ class Scripted:
                     await writer.drain()
                     return reply is not None
                 _say(session, message.message_id, reply)
-        writer.write(session.data_to_send() + (self.before_tls if upgrade else b""))
+        writer.write(session.data_to_send())
         await writer.drain()
-        if upgrade and self.certificate is not None:
-            await writer.start_tls(_context(self.certificate))
         return True
+
+    async def _started_tls(
+        self, session: sansldap.LDAPServer, message: sansldap.ExtendedRequest, writer: asyncio.StreamWriter
+    ) -> None:
+        code, text = self.start_tls
+        session.extended_response(message.message_id, result_code=_code(code), diagnostics_message=text)
+        writer.write(session.data_to_send() + (b"" if code else self.before_tls))
+        await writer.drain()
+        if not code and self.certificate is not None:
+            await writer.start_tls(_context(self.certificate))
 
     def _searched(self, message: sansldap.SearchRequest) -> Reply | bytes | None:
         self.searches.append(message)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import re
 import socket
 from collections import Counter
 from contextlib import closing
 
 import pytest
+import sansldap
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from daemon.engine.clock import SystemClock
 from daemon.ports import DirectoryAccess, ProviderFault
@@ -110,6 +115,55 @@ async def test_a_name_that_does_not_resolve_is_told() -> None:
         with pytest.raises(ProviderFault) as raised:
             await NameService().addresses(host, seconds=5)
         assert raised.value.fault is Fault.NAME_NOT_RESOLVED
+
+
+async def site_by(answer: bytes) -> str:
+    """The site of this host, if a domain controller gives this answer."""
+
+    class Answering(asyncio.DatagramProtocol):
+        def datagram_received(self, question: bytes, addr: tuple[str, int]) -> None:
+            transport.sendto(answer, addr)
+
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Answering, local_addr=("127.0.0.1", 0))
+    try:
+        return await site_of_this_host("127.0.0.1", "corp.test", port=transport.get_extra_info("sockname")[1])
+    finally:
+        transport.close()
+
+
+BEFORE = bytes(24) + b"\0" * 7
+
+
+@pytest.mark.parametrize(
+    "netlogon, site",
+    [
+        (BEFORE + b"\x04Site\0", "Site"),
+        (BEFORE + b"\x06../../\0", ""),
+        (BEFORE + b"\x04Si", ""),
+        (bytes(24) + b"\xc0\x18" * 8, ""),
+        (b"", ""),
+    ],
+    ids=["sound", "a path", "cut", "in a circle", "empty"],
+)
+async def test_a_site_is_believed_only_where_it_reads_as_one(netlogon: bytes, site: str) -> None:
+    assert await site_by(ping_answer(netlogon)) == site
+
+
+@given(answer=st.binary(min_size=1, max_size=300), wrapped=st.booleans())
+@settings(max_examples=50)
+def test_a_datagram_may_hold_anything(answer: bytes, wrapped: bool) -> None:
+    site = asyncio.run(site_by(ping_answer(answer) if wrapped else answer))
+    assert re.fullmatch(r"[A-Za-z0-9_-]{0,63}", site)
+
+
+def ping_answer(netlogon: bytes) -> bytes:
+    """What a domain controller answers to a ping, as a datagram."""
+    options = sansldap.LDAPClient()._packing_options
+    result = sansldap.LDAPResult(sansldap.LDAPResultCode.SUCCESS, "", "", None)
+    partial = [sansldap.PartialAttribute("netlogon", [netlogon])]
+    entry = sansldap.SearchResultEntry(message_id=1, controls=[], object_name="", attributes=partial)
+    return entry.pack(options) + sansldap.SearchResultDone(message_id=1, controls=[], result=result).pack(options)
 
 
 class TestAgainstSamba:

@@ -158,7 +158,7 @@ async def test_a_locked_account_is_left_alone_and_an_expired_one_only_for_a_minu
     for sub, minutes in (("775", "15 min"), ("533", "60 s"), ("773", "60 s")):
         script = Scripted(bind=(49, TEXT.format(sub)))
         async with serving(script):
-            directory = plain.directory(access_to(script))
+            directory = plain.directory(access_to(script, password=Secret(sub)))
             await directory.examine()
             again = (await directory.examine()).layers[-1].detail
         assert f"not tried again for {minutes}" in again

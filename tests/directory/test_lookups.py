@@ -141,7 +141,17 @@ async def test_nothing_like_it_gives_the_reason_alone(directory: LdapDirectory, 
 
 
 @pytest.mark.parametrize(
-    "wanted", ["CN=Nobody Here,DC=ad,DC=example,DC=test", "OU=Company,DC=other,DC=test", "a=b", " "]
+    "wanted",
+    [
+        "CN=Nobody Here,DC=ad,DC=example,DC=test",
+        "OU=Company,DC=other,DC=test",
+        "a=b",
+        " ",
+        "prvs=12=ada@example.test",
+        "\udcff@example.test",
+        "x" * 300,
+        "nul\0",
+    ],
 )
 async def test_a_name_that_leads_nowhere_is_not_a_fault(directory: LdapDirectory, wanted: str) -> None:
     assert not (await directory.find(wanted)).objects
