@@ -32,7 +32,7 @@ class LdapLimits:
     """Seconds for resolving and connecting, for TLS, and for one search or one page of it.
 
     `idle`: seconds until an unused connection is closed; `page`: entries of a page; `largest`: bytes of a message;
-    `at_once`: lookups at a time, others wait.
+    `at_once`: lookups at a time, others wait; `servers`: servers tried at the most, where DNS names many.
     """
 
     connect: float = 5.0
@@ -42,6 +42,7 @@ class LdapLimits:
     page: int = 1000
     largest: int = 16 * 2**20
     at_once: int = 20
+    servers: int = 4
 
 
 USUAL: Final = LdapLimits()

@@ -63,6 +63,12 @@ class Opened:
     layers: tuple[Layer, ...]
     connection: LdapConnection | None
 
+    def later(self, seconds: float) -> Opened:
+        """The same, taking `seconds` in all: what it took to find a server counts to the first layer."""
+        first, *others = self.layers
+        rest = sum(layer.seconds for layer in others)
+        return replace(self, layers=(replace(first, seconds=round(max(0.0, seconds - rest), 4)), *others))
+
     def connected(self) -> LdapConnection:
         """The connection. Raises the `ProviderFault` of the layer where the way ended."""
         if self.connection is not None:
@@ -81,11 +87,12 @@ class Connector:
 
     async def open(self) -> Opened:
         """Try the servers one after the other. A way that failed is told by its layers, nothing is raised."""
-        servers: list[Server] = []
-        looked = await walked([(SERVER, lambda: self._found(servers))], monotonic=self._around.monotonic)
+        servers, monotonic, most = list[Server](), self._around.monotonic, self._around.limits.servers
+        began = monotonic()
+        looked = await walked([(SERVER, lambda: self._found(servers))], monotonic=monotonic)
         furthest, down = Opened(looked, None), list[str]()
-        for server in servers:
-            tried = await self._tried(server, down)
+        for server in servers[:most]:
+            tried = (await self._tried(server, down)).later(monotonic() - began)
             if tried.connection is not None:
                 return tried
             if len(tried.layers) >= len(furthest.layers):

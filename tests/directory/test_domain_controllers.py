@@ -213,3 +213,14 @@ class TestAgainstSamba:
         assert server.fault is not None
         assert "none of 2 servers served" in server.detail
         assert all(name in server.detail for name in names)
+
+    async def test_of_many_that_are_down_only_a_few_are_tried(self, adapters: Adapters, samba: Samba) -> None:
+        async with DnsZone() as zone:
+            names = [f"dc{one}.ad.example.test" for one in range(10, 30)]
+            zone.srv[f"_ldap._tcp.dc._msdcs.{DOMAIN}"] = [(one, 1, 389, name) for one, name in enumerate(names)]
+            adapters.nameservers = [f"127.0.0.1:{zone.port}"]
+            examination = await adapters.directory(access_to(samba)).examine()
+        [server] = examination.layers
+        assert server.fault is not None
+        assert server.fault.fault is Fault.NAME_NOT_RESOLVED
+        assert "none of 4 servers served" in server.detail
