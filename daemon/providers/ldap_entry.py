@@ -20,7 +20,7 @@ class Entry:
     """An object as the server gave it; attribute names in lower case; an attribute may come without values."""
 
     dn: str
-    attributes: dict[str, list[bytes]]
+    attributes: dict[str, tuple[bytes, ...]]
 
     def value(self, name: str) -> bytes:
         """The first value; empty where there is none."""
@@ -52,8 +52,8 @@ def entry_in(frame: bytes) -> tuple[int, Entry] | None:
     return number, Entry(dn, _attributes(frame, at, end))
 
 
-def _attributes(frame: bytes, at: int, end: int) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
+def _attributes(frame: bytes, at: int, end: int) -> dict[str, tuple[bytes, ...]]:
+    found: dict[str, tuple[bytes, ...]] = {}
     while at < end:
         inner, at = _content(frame, at, tag=_SEQUENCE, limit=end)
         start, stop = _content(frame, inner, tag=_OCTETS, limit=at)
@@ -63,7 +63,8 @@ def _attributes(frame: bytes, at: int, end: int) -> dict[str, list[bytes]]:
         while inner < stop:
             start, inner = _content(frame, inner, tag=_OCTETS, limit=stop)
             values.append(frame[start:inner])
-        found[name] = values
+        # Tuples: the garbage collector forgets those of bytes, and dicts of them, so that pages do not make it work.
+        found[name] = tuple(values)
     return found
 
 

@@ -95,7 +95,7 @@ async def strangers_in(session: LdapSession, dn: str) -> tuple[int, int]:
     return count, strangers
 
 
-async def _ranges(session: LdapSession, dn: str) -> AsyncGenerator[list[bytes]]:
+async def _ranges(session: LdapSession, dn: str) -> AsyncGenerator[tuple[bytes, ...]]:
     """The values of `member`, range by range: a domain controller gives no more than 1,500 at a time."""
     start: int | None = 0
     while start is not None:
@@ -105,12 +105,12 @@ async def _ranges(session: LdapSession, dn: str) -> AsyncGenerator[list[bytes]]:
         start = None if last or not values else start + len(values)
 
 
-def _range_in(entry: Entry) -> tuple[list[bytes], bool]:
+def _range_in(entry: Entry) -> tuple[tuple[bytes, ...], bool]:
     """The values of one range, and whether it was the last one (its end is a star, or it is no range at all)."""
     for name, values in entry.attributes.items():
         if name == "member" or name.startswith("member;range="):
             return values, name == "member" or name.endswith("-*")
-    return [], True
+    return (), True
 
 
 async def _entry_of(session: LdapSession, dn: str, *, attributes: tuple[str, ...] = ATTRIBUTES) -> Entry:

@@ -119,7 +119,7 @@ async def test_another_kind_is_told_for_what_it_is(directory: LdapDirectory) -> 
     "wanted, meant",
     [
         ("ada.lovelase@example.test", "ada.lovelace@example.test"),
-        ("ada.lovelace@exmaple.test", "ada.lovelace@example.test"),
+        ("ada.lovelace@examples.test", "ada.lovelace@example.test"),
         ("lovelace@example.test", "ada.lovelace@example.test"),
         ("Ada Lovelase", "ada.lovelace@example.test"),
         ("crwd00007@example.test", "crowd00007@example.test"),
