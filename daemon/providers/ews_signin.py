@@ -133,8 +133,8 @@ class Bearer:
             return answer
         why = quoted(answer.headers.get("x-ms-diagnostics", ""), secrets=self.secrets)
         detail = (
-            f"{call.host} did not accept the application's token{f': {why}' if why else ''}; no password is involved: the "
-            "application needs the permission full_access_as_app of Exchange Online, or a role by RBAC for Applications"
+            f"{call.host} did not accept the application's token{f': {why}' if why else ''}; no password is involved: "
+            "it needs the permission full_access_as_app of Exchange Online, or a role by RBAC for Applications"
         )
         raise with_request_id(ProviderFault(Fault.MAILBOX_SIGN_IN_REFUSED, detail), answer.request_id)
 
