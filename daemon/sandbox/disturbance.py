@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from daemon.sandbox.call import Answer
 from daemon.sandbox.manner import Manner
@@ -38,13 +39,15 @@ _Way = Callable[[web.BaseRequest, _Hit], Awaitable[web.StreamResponse]]
 
 
 def to_response(answer: Answer, headers: Headers) -> web.Response:
-    """Turn an answer into HTTP; bytes travel as they are, everything else as JSON."""
-    body = answer.body
-    if isinstance(body, bytes):
-        return web.Response(status=answer.status, body=body, headers={**headers, **answer.headers})
-    content = json.dumps(body, separators=(",", ":")).encode()
-    merged = {**headers, **answer.headers, "Content-Type": _JSON}
-    return web.Response(status=answer.status, body=content, headers=merged)
+    """Turn an answer into HTTP; bytes travel as they are, everything else as JSON.
+
+    Headers of one name may stand in the answer's several times, in a multidict.
+    """
+    body, merged = answer.body, CIMultiDict(headers)
+    merged.update(answer.headers)
+    if not isinstance(body, bytes):
+        body, merged["Content-Type"] = json.dumps(body, separators=(",", ":")).encode(), _JSON
+    return web.Response(status=answer.status, body=body, headers=merged)
 
 
 class Disturbance:

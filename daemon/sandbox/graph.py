@@ -35,7 +35,7 @@ class Graph:
         self._url = url
         self._tokens = tokens
         self._identity = Identity(tenant=tenant, script=script, tokens=tokens, url=url)
-        self._outlook = Outlook(tenant=tenant, script=script, url=url, exchange_url=exchange_url)
+        self._outlook = Outlook(tenant=tenant, script=script, tokens=tokens, url=url, exchange_url=exchange_url)
         pages = Pages(url=url)
         batch = Batch(script=script, find=self.find)
         self._resources = (

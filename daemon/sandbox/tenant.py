@@ -48,7 +48,8 @@ class Person:
     """A user. `mailbox`: where the mailbox lives ("on-premises", "microsoft-365" or "" for none).
 
     `synchronized`: the tenant's object comes from an Active Directory. `password` is the one on premises.
-    `principal_name`: the user principal name, where it is not the address.
+    `principal_name`: the user principal name, where it is not the address. `routed_to`: the address in the cloud that
+    Exchange on premises knows for somebody whose mailbox is there; autodiscover sends on to it.
     """
 
     address: str
@@ -62,6 +63,7 @@ class Person:
     password_expired: bool = False
     may_impersonate: bool = False
     principal_name: str = ""
+    routed_to: str = ""
 
     @property
     def signs_in_as(self) -> str:
@@ -124,7 +126,10 @@ class Tenant:
     """The company's tenant and its Exchange on premises.
 
     `ews_error` and `aadsts_error` make the next answers that code, until they are set back: for tests that walk
-    the tables of errors. `page` is the most objects of one Graph answer.
+    the tables of errors; `autodiscover_error` does so for the whole of an answer of autodiscover by SOAP.
+    `ews_back_off` is how many milliseconds a busy Exchange asks to wait. `page` is the most objects of one Graph
+    answer. `schemes` is how one may sign in to Exchange on premises, of Basic, NTLM and Negotiate; `unsigned_as` is
+    the address as which it takes calls without a sign-in, empty for none.
     """
 
     id: str = DEMO_TENANT
@@ -135,7 +140,11 @@ class Tenant:
     contacts: dict[str, Contact] = field(default_factory=dict)
     registrations: dict[str, AppRegistration] = field(default_factory=dict)
     ews_error: str = ""
+    ews_back_off: int = 4000
+    autodiscover_error: str = ""
     aadsts_error: int = 0
+    schemes: tuple[str, ...] = ("Basic",)
+    unsigned_as: str = ""
     page: int = 999
 
     def add(self, *objects: Person | Group | Contact | AppRegistration) -> None:
@@ -208,4 +217,26 @@ def demo_tenant() -> Tenant:
         Group(name="Door Badges", members=(DEMO_PROBE,)),
         AppRegistration(client_id=DEMO_GRAPH_CLIENT, client_secret=DEMO_GRAPH_SECRET),
     )
+    return tenant
+
+
+def on_premises_tenant() -> Tenant:
+    """Make the same company with every mailbox on premises, and nobody known to a cloud."""
+    tenant = demo_tenant()
+    for person in tenant.people.values():
+        person.mailbox = person.mailbox and "on-premises"
+    tenant.registrations.clear()
+    return tenant
+
+
+def hybrid_tenant() -> Tenant:
+    """Make the same company in between: people synchronized, mailboxes on premises, Grace's moved to the cloud.
+
+    There is an app registration, so that the mailbox account works on both sides.
+    """
+    tenant = demo_tenant()
+    for person in tenant.people.values():
+        person.synchronized = True
+        person.mailbox = person.mailbox and "on-premises"
+    tenant.people["grace.hopper@example.test"].mailbox = "microsoft-365"
     return tenant
