@@ -197,13 +197,13 @@ class _Way:
             return await asyncio.to_thread(_in_words, wire.tls(), self._access.security)
         raise await self._untrusted(refused) if refused else fault
 
-    async def _encrypted(self, wire: Wire, context: ssl.SSLContext | None) -> None:
+    async def _encrypted(self, wire: Wire, context: ssl.SSLContext) -> None:
         """Raises `ProviderFault` when StartTLS is refused, and whatever a handshake raises."""
         if self._access.security == "starttls":
             refusal = await wire.start_tls(context=context, host=self._server.host)
             if refusal is not None:
                 raise ldap_errors.tls_refused(refusal, server=str(self._server))
-        elif context is not None:
+        else:
             await wire.upgrade(context=context, host=self._server.host)
 
     def _no_start_tls(self, lost: Lost) -> ProviderFault:

@@ -90,11 +90,6 @@ class Wire:
         """Whether a request may be sent."""
         return self._lost is None and not self._writer.is_closing()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether nobody waits for an answer."""
-        return not self._waiting
-
     async def send(self, write: Callable[[sansldap.LDAPClient], int]) -> Answer:
         """Send what `write` makes, and give the answer. Raises `Lost`."""
         if not self.is_open:
@@ -110,7 +105,7 @@ class Wire:
             # Whatever still comes for a request that was given up is dropped.
             self._waiting.pop(number, None)
 
-    async def start_tls(self, *, context: ssl.SSLContext | None, host: str) -> Refusal | None:
+    async def start_tls(self, *, context: ssl.SSLContext, host: str) -> Refusal | None:
         """Ask for StartTLS and shake hands; gives the refusal, if there is one. Raises `Lost`, `OSError`.
 
         Runs before anything else is sent. Whatever came in the clear beside the answer is taken for an attack.
@@ -130,8 +125,7 @@ class Wire:
                 refusal = _refusal_of(message.result)
                 if refusal.code:
                     return refusal
-        if context is not None:
-            await self._writer.start_tls(context, server_hostname=host)
+        await self._writer.start_tls(context, server_hostname=host)
         return None
 
     async def upgrade(self, *, context: ssl.SSLContext, host: str) -> None:

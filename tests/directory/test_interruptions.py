@@ -193,17 +193,17 @@ async def test_a_cancelled_lookup_does_not_take_others_with_it(adapters: Adapter
     assert all(len(each.objects) == 1 for each in found)
 
 
-async def test_a_thousand_lookups_share_one_connection_and_the_loop_runs_on(adapters: Adapters, samba: Samba) -> None:
+async def test_hundreds_of_lookups_share_one_connection_and_the_loop_runs_on(adapters: Adapters, samba: Samba) -> None:
     directory = adapters.directory(access_to(samba))
     await directory.find("ada@example.test")
     connection = directory._session._signed.connection  # type: ignore[union-attr]
     found: list[Found] = []
 
     async def look() -> None:
-        found[:] = await asyncio.gather(*(directory.find(f"c{one:05}@alias.test") for one in range(1000)))
+        found[:] = await asyncio.gather(*(directory.find(f"c{one:05}@alias.test") for one in range(300)))
 
     assert await shortest(look) < TURN
-    assert [each.objects[0].primary_address for each in found] == [f"crowd{one:05}@example.test" for one in range(1000)]
+    assert [each.objects[0].primary_address for each in found] == [f"crowd{one:05}@example.test" for one in range(300)]
     assert directory._session._signed.connection is connection  # type: ignore[union-attr]
 
 
