@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from daemon.cli.demo_account import microsoft_account
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.sandbox import HOSTS, PORT
 from daemon.config.ini import read_config
@@ -19,6 +20,9 @@ from daemon.sandbox.world import DEMO_APPLICATION_ID, DEMO_APPLICATION_KEY, DEMO
 
 LISTEN: Final = "127.0.0.1:8787"
 _LAST_PORT: Final = 65_535
+_MICROSOFT: Final = 4
+"""Which of the sandbox's ports is Microsoft's cloud."""
+
 _MARK: Final = ".made-by-sitebind-demo"
 _SERVICE: Final = re.compile(r"^\s*service_url\s*[=:]\s*(\S*)", re.MULTILINE)
 _LISTEN_LINE: Final = re.compile(r"^listen\s*[=:].*$", re.MULTILINE)
@@ -39,6 +43,10 @@ log_level = warning
 [site]
 id = default
 display_name = Demo site
+
+# The Microsoft side: the mailbox account, and where addresses and groups resolve.
+[account]
+{account}
 
 [binding]
 authentication_type = cloud
@@ -118,6 +126,7 @@ class DemoFolder:
         text = _CONFIG.format(
             listen=listen,
             port=port,
+            account=microsoft_account(f"https://localhost:{port + _MICROSOFT}"),
             email=DEMO_EMAIL,
             password=DEMO_PASSWORD,
             application_id=DEMO_APPLICATION_ID,

@@ -123,6 +123,13 @@ Break it, see it fail with the remedy and without a retry, and mend it:
 Change the password at the service, then `password =` in {config} to `literal:new one`, and watch:
   {sandbox} set-password {DEMO_EMAIL} 'new one'
 
+Look an address and a group up in the directory, and take away the right to work in other mailboxes:
+  {command} resolve ada@example.test --config {config}
+  {command} resolve 'All Staff' --members --config {config}
+  {sandbox} trouble no-impersonation
+  {command} doctor --config {config}
+  {sandbox} heal
+
 Read what happened, and prove that nobody changed the record:
   {command} audit tail --config {config}
   {command} audit verify --config {config}

@@ -89,7 +89,8 @@ def _members(found: Resolution, palette: Palette) -> Iterator[str]:
         return
     more = ", and there are more ([directory] members_limit)" if found["truncated"] else ""
     yield f"{counted(len(members), 'member')}{more}:"
-    yield from (_row(item, palette) for item in members)
+    by_name = sorted(members, key=lambda item: (str(item["display_name"]).casefold(), str(item["primary_address"])))
+    yield from (_row(item, palette) for item in by_name)
 
 
 def _row(item: Item, palette: Palette) -> str:

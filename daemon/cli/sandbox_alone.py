@@ -9,6 +9,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from daemon.cli.demo_account import microsoft_account
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.sandbox import HOSTS
 from daemon.sandbox import Ports, Sandbox, small_world
@@ -55,7 +56,11 @@ async def _told_to_stop() -> None:
 
 def _introduction(sandbox: Sandbox) -> str:
     return f"""sandbox: {sandbox.global_url}
-A simulated Mimecast; it accepts the sign-ins below and nothing real. A site's configuration for it:
+A simulated Mimecast with a simulated Microsoft 365; they accept the sign-ins below and nothing real. A site's
+configuration for them:
+
+[account]
+{microsoft_account(sandbox.microsoft_url)}
 
 [binding]
 authentication_type = cloud
@@ -70,4 +75,5 @@ trusted_suffixes = localhost
 ca_file = {sandbox.ca_file.resolve()}
 
 For authentication_type = application the service_url is {sandbox.services_url}
+Exchange on premises (autodiscover_url): {sandbox.exchange_url}
 Stop it with Ctrl-C."""

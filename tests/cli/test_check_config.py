@@ -84,7 +84,7 @@ def test_json_holds_every_finding_with_its_place(tmp_path: Path, sitebind: Ask) 
     assert (said.code, document["ok"], document["sites"]) == (2, False, ["default"])
     (finding,) = document["findings"]
     assert (finding["line"], finding["section"], finding["option"], finding["severity"]) == (
-        9, "connection", "proxy_prot", "error",
+        10, "connection", "proxy_prot", "error",
     )  # fmt: skip
     assert finding["said"].startswith(str(finding["file"]))
 

@@ -130,7 +130,7 @@ def test_the_sandbox_runs_alone_and_prints_a_configuration_that_is_good(tmp_path
     assert f"cannot listen on ports {first} to {first + 4}" in second.stderr
     assert said.startswith(f"sandbox: https://localhost:{first}\n")
     config = tmp_path / "config.ini"
-    config.write_text(said[said.index("[binding]") : said.index("For authentication_type")])
+    config.write_text(said[said.index("[account]") : said.index("For authentication_type")])
     config.chmod(0o600)
     assert sitebind("check-config", "--secrets", "--config", config).out.endswith("0 errors, 0 warnings; 1 site\n")
 

@@ -14,7 +14,10 @@ from tests.providers.conftest import Proxy, answering, head_of, http, signed
 
 @dataclass(frozen=True)
 class Case:
-    """`says` stands in the failed layer's detail. `sign_in`: with a real login. `method` is how the site signs in."""
+    """`says` stands in the failed layer's detail. `sign_in`: with a real login. `method` is how the site signs in.
+
+    `microsoft` is the Microsoft side that the site has, of `microsoft.MICROSOFT_SIDES`.
+    """
 
     fault: str
     layer: str
@@ -22,6 +25,7 @@ class Case:
     make_ill: MakeIll
     sign_in: bool = False
     method: str = "cloud"
+    microsoft: str = ""
 
 
 def trouble(name: str, **options: object) -> MakeIll:
