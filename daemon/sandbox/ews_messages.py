@@ -40,7 +40,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderWish:
-    """A folder that is asked for: by a distinguished name, in the mailbox of an address where one is given, or by id."""
+    """A folder that is asked for: by a distinguished name, in an address's mailbox where one is given, or by id."""
 
     name: str = ""
     mailbox: str = ""

@@ -62,7 +62,7 @@ class SignIn:
         return person
 
     def _named(self, user: str) -> Person | None:
-        """Find an account by address or user principal name; behind `DOMAIN\\` too, whatever the domain."""
+        """Find an account by address or user principal name; behind a domain's name too, whatever the domain."""
         name = user.rpartition("\\")[2].casefold()
         people = self._tenant.people.values()
         return next((one for one in people if name in {one.address.casefold(), one.signs_in_as.casefold()}), None)

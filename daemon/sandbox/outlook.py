@@ -10,7 +10,7 @@ from urllib.parse import quote
 from daemon.sandbox.access_tokens import AccessTokens
 from daemon.sandbox.call import Answer, Call
 from daemon.sandbox.cloud import Route
-from daemon.sandbox.ews import Caller, Ews
+from daemon.sandbox.exchange_online import OnlineEws
 from daemon.sandbox.script import Endpoint, Script, Trouble
 from daemon.sandbox.tenant import Tenant
 
@@ -31,8 +31,7 @@ class Outlook:
         url: Callable[[], str],
         exchange_url: Callable[[], str],
     ) -> None:
-        self._tokens = tokens
-        self._ews = Ews(tenant=tenant, script=script, place="microsoft-365")
+        self._ews = OnlineEws(tenant=tenant, script=script, tokens=tokens, url=url)
         self._tenant = tenant
         self._script = script
         self._url = url
@@ -42,25 +41,13 @@ class Outlook:
         """Find what answers on a path."""
         folded = path.casefold()
         if folded == EWS_PATH.casefold():
-            return Route(endpoint=Endpoint.EWS, handle=self._open)
+            return Route(endpoint=Endpoint.EWS, handle=self._ews.answer)
         if folded == _JSON_PATH:
             return Route(endpoint=Endpoint.AUTODISCOVER, handle=self._by_query, method="GET")
         if folded.startswith(f"{_JSON_PATH}/v1.0/"):
             address = path[len(f"{_JSON_PATH}/v1.0/") :]
             return Route(endpoint=Endpoint.AUTODISCOVER, handle=partial(self._discover, address), method="GET")
         return None
-
-    def _open(self, call: Call) -> Answer:
-        """EWS for an application with a token of its own."""
-        bearer = self._tokens.bearer(call, audience=self._url())
-        if bearer is None or "full_access_as_app" not in bearer.roles:
-            # [gap] ours: the words of x-ms-diagnostics; that it is there is documented.
-            words = (
-                '2000003;reason="The audience or the roles of the token are invalid.";error_category="invalid_token"'
-            )
-            headers = {"WWW-Authenticate": "Bearer", "x-ms-diagnostics": words, "Content-Type": "text/plain"}
-            return Answer(status=401, body=b"", headers=headers)
-        return self._ews.answer(call, Caller())
 
     def _by_query(self, call: Call) -> Answer:
         return self._discover(call.query.get("Email", ""), call)
