@@ -282,7 +282,8 @@ def samba(request: pytest.FixtureRequest) -> Iterator[Samba]:
 
     Making it takes half a minute; the longer part of that is kept in pytest's cache.
     """
-    cache, user = request.config.cache, object()
+    # There is none where pytest runs without its cache.
+    cache, user = getattr(request.config, "cache", None), object()
     _USERS.append(user)
     if not _SAMBA:
         _SAMBA.append(_RUNNING.enter_context(_the_one(cache.mkdir("samba") if cache else None)))
