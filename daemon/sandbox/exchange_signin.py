@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -71,12 +72,13 @@ class SignIn:
         import spnego  # noqa: PLC0415 - in tests only, see above
         from spnego.exceptions import SpnegoError  # noqa: PLC0415
 
+        self._proved.pop(call.connection, None)
         context = self._begun.get(call.connection)
         if context is None or context.complete:
             context = self._begun[call.connection] = spnego.server(protocol=scheme.casefold())
         try:
             reply = context.step(base64.b64decode(token, validate=True)) or b""
-        except (SpnegoError, ValueError):  # a token that makes no sense is a ValueError, as is one that is not base64
+        except (SpnegoError, ValueError, struct.error):  # the latter two come of tokens that make no sense
             del self._begun[call.connection]
             raise self._refusal() from None
         if not context.complete:
