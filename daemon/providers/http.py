@@ -1,4 +1,4 @@
-"""HTTPS to the service: one session layer for every adapter, which hands out answers or classified faults.
+"""HTTPS to the service: one client for every adapter, which hands out answers or classified faults.
 
 Built once by `app.py`; adapters get an `HttpClient` for their route. aiohttp's exceptions end here: they
 carry the proxy's password in their repr, so nothing of them, not even as a context, leaves this module.
@@ -7,7 +7,6 @@ carry the proxy's password in their repr, so nothing of them, not even as a cont
 from __future__ import annotations
 
 import ssl
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,6 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from daemon import __version__
 from daemon.ports import Clock, Layer, ProviderFault, Route
 from daemon.providers import failure
 from daemon.providers.allowance import Allowances
@@ -27,14 +25,13 @@ from daemon.providers.mishaps import classified, redirected, too_large
 from daemon.providers.proxy_refusals import ProxyRefusals
 from daemon.providers.quoting import quoted
 from daemon.providers.reach import untrusted, vouched_for, walk
+from daemon.providers.sessions import Sessions
 from daemon.providers.trail import Trail
 from daemon.providers.trust import TrustStore
 from daemon.providers.tunnel import proxy_authorization
 from states import Fault
 
 Observe = Callable[[str, str, float], None]
-USER_AGENT: Final = f"sitebind/{__version__}"
-_STOPPING: Final = "sitebind is stopping, so the call was not made"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +50,7 @@ class Terms:
 
     `largest` is the largest answer in bytes (0: the usual). `redirects`: a redirect is given back as an answer, never
     followed. `cleartext`: http:// too, for what carries no secret. `alone`: over a session of its own with a single
-    connection, for sign-ins that belong to the connection (NTLM, Negotiate); see `HttpClients.alone`.
+    connection, for sign-ins that belong to the connection (NTLM, Negotiate); see `HttpClient.alone`.
     """
 
     largest: int = 0
@@ -65,17 +62,10 @@ class Terms:
 USUAL: Final = Terms()
 
 
-@dataclass(slots=True)
-class _Kept:
-    session: aiohttp.ClientSession
-    users: int = 0
-
-
 class HttpClients:
-    """The connections of all routes. `observe(endpoint, code, seconds)` is told of every call.
+    """What the calls of all routes share. `observe(endpoint, code, seconds)` is told of every call.
 
-    `code` is the HTTP status, or a fault's code when there was no usable answer. The routes used least
-    recently lose their connections when there are too many; what is in flight is finished first.
+    `code` is the HTTP status, or a fault's code when there was no usable answer.
     """
 
     def __init__(self, observe: Observe, *, clock: Clock, limits: Limits = Limits()) -> None:
@@ -85,57 +75,15 @@ class HttpClients:
         self.trust = TrustStore(clock.monotonic)
         self.allowances = Allowances(clock)
         self.refusals = ProxyRefusals(clock.monotonic)
-        self._kept: OrderedDict[Route, _Kept] = OrderedDict()
-        self._closed = False
+        self.sessions = Sessions(routes=limits.routes)
 
     def client(self, route: Route) -> HttpClient:
         """Give a client for a route. Cheap: equal routes share connections."""
         return HttpClient(self, route)
 
-    @asynccontextmanager
-    async def session(self, route: Route) -> AsyncIterator[aiohttp.ClientSession]:
-        """Lend the session of a route."""
-        kept = self._take(route)
-        kept.users += 1
-        try:
-            await self._evict()
-            yield kept.session
-        finally:
-            kept.users -= 1
-            if not kept.users and self._kept.get(route) is not kept:
-                await kept.session.close()
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """Lend a session that holds one connection at the most, closed at the end: see `Terms.alone`."""
-        if self._closed:
-            raise ProviderFault(Fault.CONNECTION_LOST, _STOPPING)
-        session = _new_session(connections=1)
-        try:
-            yield session
-        finally:
-            await session.close()
-
     async def close(self) -> None:
         """Cut every connection; later calls end in a fault. Safe to repeat."""
-        self._closed = True
-        while self._kept:
-            await self._kept.popitem()[1].session.close()
-
-    def _take(self, route: Route) -> _Kept:
-        if self._closed:
-            raise ProviderFault(Fault.CONNECTION_LOST, _STOPPING)
-        kept = self._kept.get(route)
-        if kept is None:
-            kept = self._kept[route] = _Kept(_new_session())
-        self._kept.move_to_end(route)
-        return kept
-
-    async def _evict(self) -> None:
-        while len(self._kept) > self.limits.routes:
-            _, oldest = self._kept.popitem(last=False)
-            if not oldest.users:
-                await oldest.session.close()
+        await self.sessions.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +144,7 @@ class HttpClient:
 
     def alone(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         """A session for `Terms.alone`."""
-        return self._clients.alone()
+        return self._clients.sessions.alone()
 
     async def reach(self, url: str) -> str:
         """Prove name, TCP, proxy and TLS one by one, without a request; a sentence says what was reached."""
@@ -270,7 +218,7 @@ class HttpClient:
         if terms.alone is not None:
             yield terms.alone
             return
-        async with self._clients.session(self._route) as session:
+        async with self._clients.sessions.session(self._route) as session:
             yield session
 
     async def _read(self, request: _Request, response: aiohttp.ClientResponse) -> Answer:
@@ -319,16 +267,6 @@ def _how_it_ended(trail: Trail) -> Fault | None:
 
 def _origin(url: str) -> str:
     return "/".join(url.split("/", 3)[:3])
-
-
-def _new_session(*, connections: int = 100) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        # The threaded resolver asks the system, so /etc/hosts and nsswitch.conf hold here as elsewhere.
-        connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), keepalive_timeout=10.0, limit=connections),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": USER_AGENT, "Accept": "application/json", "Accept-Encoding": "identity"},
-        trust_env=False,
-    )
 
 
 def _proxy_options(route: Route) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pytest
 
 from daemon.ports import ProviderFault, Route, Secret
 from daemon.providers.http import HttpClients, Limits
+from daemon.providers.sessions import Sessions
 from states import Fault
 from tests.clock import ManualClock
 from tests.contracts.cloud import assert_tells_no_secret
@@ -315,7 +316,7 @@ async def test_routes_beyond_the_limit_lose_their_idle_connections(
         await writer.drain()
         writer.close()
 
-    clients.limits = Limits(routes=1)
+    clients.sessions = Sessions(routes=1)
     slow = await servers.open(wait, authority.good())
     fast = await servers.open(answering(http()), authority.good())
     first = clients.client(route_with(authority))
@@ -325,10 +326,10 @@ async def test_routes_beyond_the_limit_lose_their_idle_connections(
     )
     await come.wait()
     await second.call("GET", f"https://localhost:{fast}/", endpoint="login", headers={})
-    assert len(clients._kept) == 1
+    assert len(clients.sessions._kept) == 1
     third = clients.client(route_with(authority, no_proxy=("third",)))
     await third.call("GET", f"https://localhost:{fast}/", endpoint="login", headers={})
-    assert len(clients._kept) == 1
+    assert len(clients.sessions._kept) == 1
     go.set()
     assert (await call).status == 200
 
