@@ -67,7 +67,7 @@ async def mailbox_access(settings: SiteSettings, resolve: Resolve, *, platform: 
     """The mailbox account on one platform, with its secrets. Raises `ProviderFault` if one cannot be read."""
     account, cloud = settings.account, platform == "microsoft-365"
     own, other = account.smtp_address, settings.binding.email
-    signs_in = account.requires_authentication and not cloud
+    signs_in, online = account.requires_authentication and not cloud, cloud_for(account)
     return MailboxAccess(
         platform="microsoft-365" if cloud else "exchange",
         smtp_address=own,
@@ -78,7 +78,9 @@ async def mailbox_access(settings: SiteSettings, resolve: Resolve, *, platform: 
         bind_address=other if other.casefold() != own.casefold() else "",
         autodiscover_url="" if cloud else account.autodiscover_url,
         trusted_hosts=account.trusted_hosts,
-        registration=await registration_of(account, resolve) if cloud else None,
+        # Where autodiscover on premises may lead, too.
+        exchange_online=online.outlook if online is not None else "",
+        registration=await registration_of(account, resolve) if cloud or is_hybrid(account) else None,
         protocol=account.microsoft_365_protocol if cloud else "ews",
     )
 
@@ -121,22 +123,38 @@ async def registration_of(account: AccountSettings, resolve: Resolve) -> Registr
     )
 
 
-def contradiction(settings: SiteSettings, sightings: Sequence[Sighting]) -> str:
-    """Say in one sentence how what was seen contradicts the Directory Type; empty if it does not.
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """How what was seen contradicts the Directory Type, in one sentence; `certain`: nothing else could explain it."""
 
-    The guide's table: on premises and hybrid want Microsoft Active Directory, Microsoft 365 alone its own.
+    sentence: str
+    certain: bool
+
+
+def contradiction(settings: SiteSettings, sightings: Sequence[Sighting]) -> Contradiction | None:
+    """Compare what was seen with the Directory Type; None where they fit.
+
+    The guide's table: on premises and hybrid want Microsoft Active Directory, Microsoft 365 alone its own. A tenant
+    whose users come from an Active Directory may have all its mailboxes and groups in the cloud, so that alone is no
+    certainty.
     """
     seen = {sighting.whereabouts: sighting.seen for sighting in reversed(sightings)}
     named = settings.account.directory_type
-    if named == MICROSOFT_365:
-        witness = seen.get("on-premises") or seen.get("hybrid")
-        right = "microsoft-active-directory" + ("" if "on-premises" in seen else ", with the tenant as it is (hybrid)")
-    else:
-        alone = "on-premises" not in seen and "hybrid" not in seen
-        witness, right = (seen.get("microsoft-365") if alone else None), MICROSOFT_365
-    if not witness:
-        return ""
-    return f"[account] directory_type is {named}, but {witness}: it has to be {right}"
+    if named != MICROSOFT_365:
+        alone = "on-premises" not in seen and "hybrid" not in seen and "microsoft-365" in seen
+        return _against(named, seen["microsoft-365"], MICROSOFT_365) if alone else None
+    if "on-premises" in seen:
+        return _against(named, seen["on-premises"], "microsoft-active-directory")
+    if "hybrid" in seen:
+        right = (
+            "microsoft-active-directory, with the tenant as it is, unless mailboxes and groups are all in the tenant"
+        )
+        return _against(named, seen["hybrid"], right, certain=False)
+    return None
+
+
+def _against(named: str, witness: str, right: str, *, certain: bool = True) -> Contradiction:
+    return Contradiction(f"[account] directory_type is {named}, but {witness}: it has to be {right}", certain)
 
 
 def fault_of(layers: Sequence[Layer]) -> ProviderFault | None:

@@ -13,6 +13,7 @@ from daemon.config.prerequisites import LACKS, is_hybrid
 from daemon.engine.microsoft import CLOUD_PREFIX, MicrosoftSide, contradiction
 from daemon.ports import DIRECTORY_LAYERS, MAILBOX_LAYERS, Examination, Layer, ProviderFault, Route, Sighting
 from states import BindStep, Fault
+from states.state import StepStatus
 
 TYPE_LAYER: Final = "directory type"
 NOTHING_SEEN: Final = "nothing that was seen tells where mailboxes and directory live"
@@ -79,9 +80,10 @@ def _unreadable(name: str, fault: ProviderFault) -> Examination:
 
 def _directory_type(settings: SiteSettings, sightings: Sequence[Sighting]) -> BindStep:
     against, named = contradiction(settings, sightings), settings.account.directory_type
-    if against:
+    if against is not None:
         remedy = Fault.DIRECTORY_TYPE_CONTRADICTED.remedy
-        return BindStep(step=TYPE_LAYER, status="failed", seconds=0.0, detail=against, remedy=remedy)
+        status: StepStatus = "failed" if against.certain else "warning"
+        return BindStep(step=TYPE_LAYER, status=status, seconds=0.0, detail=against.sentence, remedy=remedy)
     if not sightings:
         return _skipped(TYPE_LAYER, NOTHING_SEEN)
     seen = "; ".join(dict.fromkeys(sighting.seen for sighting in sightings))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from daemon.config.model import RequiredStep, SiteSettings
 from daemon.config.prerequisites import LACKS
-from daemon.engine.microsoft import MicrosoftSide, contradiction, fault_of
+from daemon.engine.microsoft import Contradiction, MicrosoftSide, contradiction, fault_of
 from daemon.engine.progress import Line, Progress
 from daemon.ports import Examination, Layer, ProviderFault, Route, Sighting
 from states import BindStep, Fault
@@ -64,19 +64,20 @@ def _judge(
         if step in settings.binding.require:
             raise fault
         line.detail, remedies = fault.detail, [fault.fault.remedy, *remedies]
-    elif against:
-        line.detail += f"; {against}"
+    elif against is not None:
+        line.detail += f"; {against.sentence}"
         remedies.append(Fault.DIRECTORY_TYPE_CONTRADICTED.remedy)
     if fault is not None or remedies or any(layer.status == "warning" for layer in found.layers):
         line.status, line.remedy = "warning", " ".join(dict.fromkeys(remedies))
 
 
-def _explained(fault: ProviderFault, against: str) -> ProviderFault:
-    """A wrong Directory Type explains whatever failed because of it; a passing trouble only stands beside it."""
-    if not against:
+def _explained(fault: ProviderFault, against: Contradiction | None) -> ProviderFault:
+    """A wrong Directory Type explains whatever failed because of it; otherwise it only stands beside it."""
+    if against is None:
         return fault
-    cause = fault.fault if fault.fault.heals_by_itself else Fault.DIRECTORY_TYPE_CONTRADICTED
-    return ProviderFault(cause, f"{against}; {fault.detail}", retry_after=fault.retry_after)
+    explains = against.certain and not fault.fault.heals_by_itself
+    cause = Fault.DIRECTORY_TYPE_CONTRADICTED if explains else fault.fault
+    return ProviderFault(cause, f"{against.sentence}; {fault.detail}", retry_after=fault.retry_after)
 
 
 def in_a_line(layers: Sequence[Layer]) -> str:

@@ -24,11 +24,11 @@ def microsoft(trouble_name: str, **options: object) -> MakeIll:
     return make_ill
 
 
-async def synchronized(clinic: Clinic) -> None:
-    """The tenant's users come from an Active Directory."""
+async def on_premises(clinic: Clinic) -> None:
+    """The account's mailbox is on premises, and autodiscover of Exchange Online sends there."""
     person = clinic.sandbox.world.tenant.person(tenant.DEMO_MAILBOX)
     assert person is not None
-    person.synchronized = True
+    person.mailbox = "on-premises"
 
 
 async def unknown_address(clinic: Clinic) -> None:
@@ -60,10 +60,10 @@ async def forged_domain_controller(clinic: Clinic) -> None:
 CLOUD, EXCHANGE = "microsoft-365", "exchange"
 MICROSOFT_CASES = (
     Case(
-        "Microsoft 365 alone is configured, and the tenant's users come from an Active Directory",
+        "Microsoft 365 alone is configured, and the mailbox is on premises",
         "directory type",
         "it has to be microsoft-active-directory",
-        synchronized,
+        on_premises,
         microsoft=CLOUD,
     ),
     Case(
@@ -103,6 +103,13 @@ MICROSOFT_CASES = (
         microsoft=CLOUD,
     ),
     Case(
+        "the account's address is in no directory",
+        "mail enabled",
+        "sync.engine@example.test",
+        unknown_address,
+        microsoft=CLOUD,
+    ),
+    Case(
         "the app may not work in other mailboxes",
         "impersonation",
         "ErrorAccessDenied",
@@ -126,7 +133,7 @@ MICROSOFT_CASES = (
     Case(
         "Exchange refuses the mailbox account's password",
         "mailbox sign-in",
-        "401",
+        "did not accept",
         microsoft("wrong-mailbox-password"),
         microsoft=EXCHANGE,
     ),

@@ -51,7 +51,7 @@ async def test_the_layer_of_a_fault_of_the_microsoft_side_is_named(
     failed = [layer for layer in layers if layer["status"] == "failed"]
     assert failed, layers
     assert failed[0]["step"] == case.layer, layers
-    assert {layer["step"] for layer in failed[1:]} <= {"directory sign-in", "lookup"}, layers
+    assert {layer["step"] for layer in failed[1:]} <= {"directory sign-in", "lookup", "mail enabled"}, layers
     assert case.says in failed[0]["detail"]
     assert failed[0]["remedy"]
     assert not [secret for secret in (*SECRETS, DEMO_GRAPH_SECRET, DEMO_MAILBOX_PASSWORD) if secret in str(layers)]
