@@ -7,17 +7,16 @@ command line, where every user of the machine could read it.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 from daemon.cli.client import Client
 from daemon.cli.exits import Exit, Failure
-from daemon.cli.parser import Parser, add_json, add_url, seconds
+from daemon.cli.parser import Parser, add_json, add_reason, add_site, add_url, seconds
 from daemon.cli.place import client, configuration, reading
-from daemon.cli.rebind import CODES, PATIENCE, Report, Watch
-from daemon.cli.terminal import Palette, counted, plain
+from daemon.cli.rebind import PATIENCE, watch
+from daemon.cli.terminal import counted, plain
 
 _REASON: Final = "asked for with sitebind bind"
 _HOW_TO_BE_ALLOWED: Final = (
@@ -37,7 +36,7 @@ def add(root: Parser) -> None:
         "exit code: 0 bound, 5 failed or cancelled, 3 still open when the time was up, 6 not allowed",
         execute=execute,
     )
-    parser.add_argument("site", nargs="?", metavar="SITE", help="which site; not needed when there is only one")
+    add_site(parser)
     parser.add_argument(
         "--stdin",
         action="store_true",
@@ -51,7 +50,7 @@ def add(root: Parser) -> None:
         metavar="SECONDS",
         help=f"watch the bind for so long at most (default {PATIENCE:.0f})",
     )
-    parser.add_argument("--reason", metavar="TEXT", help="why; stands in the audit trail")
+    add_reason(parser)
     add_url(parser)
     add_json(parser)
 
@@ -65,13 +64,7 @@ def execute(args: argparse.Namespace) -> int:
     email, password = _from_lines(offered) if args.stdin or not sys.stdin.isatty() else _asked(site, offered)
     order = {"email": email, "password": password, "reason": args.reason or _REASON}
     asked = daemon.post(f"/api/v1/sites/{quote(site, safe='')}/rebind", order, expected=(200, 202))
-    report = Report(Palette(), quiet=args.json)
-    bind = Watch(daemon, report=report).until_ended(asked, patience=args.wait)
-    if args.json:
-        print(json.dumps(bind, indent=2, ensure_ascii=False))
-    else:
-        print("\n".join(report.ending(bind, patience=args.wait)))
-    return CODES.get(bind.get("state", ""), Exit.INTERNAL)
+    return watch(daemon, asked, patience=args.wait, as_json=args.json)
 
 
 def _must_be_allowed(daemon: Client) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from daemon.cli.exits import Exit, Failure
-from daemon.cli.parser import Parser, add_json, add_url
+from daemon.cli.parser import Parser, add_json, add_site, add_url
 from daemon.cli.place import client, existing_configuration, reading
 from daemon.cli.steps import step_lines
 from daemon.cli.terminal import Palette, plain
@@ -38,7 +38,7 @@ def add(root: Parser) -> None:
         "exit code: 0 no check failed, 5 one did",
         execute=execute,
     )
-    parser.add_argument("site", nargs="?", metavar="SITE", help="which site; not needed when there is only one")
+    add_site(parser)
     parser.add_argument(
         "--sign-in",
         action="store_true",

@@ -69,6 +69,16 @@ def add_url(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_site(parser: argparse.ArgumentParser) -> None:
+    """`SITE`, for the commands that mean exactly one."""
+    parser.add_argument("site", nargs="?", metavar="SITE", help="which site; not needed when there is only one")
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """`--reason`, for the commands that change something."""
+    parser.add_argument("--reason", metavar="TEXT", help="why; stands in the audit trail")
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`, as on every reading command."""
     parser.add_argument("--json", action="store_true", help="print JSON, for a program to read")

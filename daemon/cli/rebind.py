@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from daemon.cli.client import Answer, Client
 from daemon.cli.exits import Exit
-from daemon.cli.parser import Parser, add_json, add_url, seconds
+from daemon.cli.parser import Parser, add_json, add_reason, add_site, add_url, seconds
 from daemon.cli.place import client
 from daemon.cli.steps import step_lines
 from daemon.cli.terminal import Palette, plain
@@ -22,7 +22,7 @@ Bind = dict[str, Any]
 PATIENCE: Final = 120.0
 _LOOK_EVERY: Final = 0.25
 _REASON: Final = "asked for with sitebind rebind"
-CODES: Final = {"succeeded": Exit.WELL, "failed": Exit.FAILED, "cancelled": Exit.FAILED, "open": Exit.NOT_BOUND}
+_CODES: Final = {"succeeded": Exit.WELL, "failed": Exit.FAILED, "cancelled": Exit.FAILED, "open": Exit.NOT_BOUND}
 
 
 def add(root: Parser) -> None:
@@ -34,7 +34,7 @@ def add(root: Parser) -> None:
         "exit code with --wait: 0 succeeded, 5 failed or cancelled, 3 still open when the time was up",
         execute=execute,
     )
-    parser.add_argument("site", nargs="?", metavar="SITE", help="which site; not needed when there is only one")
+    add_site(parser)
     parser.add_argument(
         "--wait",
         nargs="?",
@@ -43,7 +43,7 @@ def add(root: Parser) -> None:
         metavar="SECONDS",
         help=f"watch the bind to its end, for so long at most (default {PATIENCE:.0f})",
     )
-    parser.add_argument("--reason", metavar="TEXT", help="why; stands in the audit trail")
+    add_reason(parser)
     add_url(parser)
     add_json(parser)
 
@@ -55,13 +55,18 @@ def execute(args: argparse.Namespace) -> int:
     if args.wait is None:
         _print_accepted(asked, as_json=args.json)
         return Exit.WELL
-    report = Report(Palette(), quiet=args.json)
-    bind = Watch(daemon, report=report).until_ended(asked, patience=args.wait)
-    if args.json:
+    return watch(daemon, asked, patience=args.wait, as_json=args.json)
+
+
+def watch(daemon: Client, asked: Answer, *, patience: float, as_json: bool) -> int:
+    """Watch the bind that was asked for, say how it ended, and give the exit code."""
+    report = Report(Palette(), quiet=as_json)
+    bind = Watch(daemon, report=report).until_ended(asked, patience=patience)
+    if as_json:
         print(json.dumps(bind, indent=2, ensure_ascii=False))
     else:
-        print("\n".join(report.ending(bind, patience=args.wait)))
-    return CODES.get(bind.get("state", ""), Exit.INTERNAL)
+        print("\n".join(report.ending(bind, patience=patience)))
+    return _CODES.get(bind.get("state", ""), Exit.INTERNAL)
 
 
 @dataclass(slots=True)

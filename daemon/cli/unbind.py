@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from daemon.cli.client import Client
 from daemon.cli.exits import Exit, Failure
-from daemon.cli.parser import Parser, add_json, add_url, seconds
+from daemon.cli.parser import Parser, add_json, add_reason, add_site, add_url, seconds
 from daemon.cli.place import client
 from daemon.cli.terminal import Palette, counted, labelled, moment, plain
 
@@ -42,11 +42,11 @@ def add(root: Parser) -> None:
         "exit code: 0 unbound, 5 failed (the keys are kept), 3 still under way when the time was up, 6 not allowed",
         execute=execute,
     )
-    parser.add_argument("site", nargs="?", metavar="SITE", help="which site; not needed when there is only one")
+    add_site(parser)
     parser.add_argument(
         "--local-only", action="store_true", help="do not ask Mimecast: only wipe the keys here, and say what is left"
     )
-    parser.add_argument("--reason", metavar="TEXT", help="why; stands in the audit trail")
+    add_reason(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     parser.add_argument(
         "--wait",
