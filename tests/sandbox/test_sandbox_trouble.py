@@ -13,8 +13,11 @@ import aiohttp
 import pytest
 
 from daemon.sandbox import BadTrouble, Endpoint, Script, Trouble
+from daemon.sandbox import tenant as known_mailboxes
 from daemon.sandbox import world as known
 from tests.sandbox.cloud_troubles import IN_THE_CLOUD
+from tests.sandbox.exchange_client import on_premises
+from tests.sandbox.exchange_troubles import ON_PREMISES
 
 if TYPE_CHECKING:
     from tests.sandbox.conftest import Client
@@ -171,7 +174,7 @@ APART = {Trouble.EXPIRED_BINDING, Trouble.REVOKED_KEYS, Trouble.SLOW}
 
 
 def test_every_trouble_is_looked_at_here() -> None:
-    assert set(SEEN) | APART == set(Trouble)
+    assert set(SEEN) | set(ON_PREMISES) | APART == set(Trouble)
 
 
 @pytest.mark.parametrize("trouble", SEEN, ids=lambda trouble: trouble.label)
@@ -183,6 +186,17 @@ async def test_a_trouble_is_seen_by_the_client_and_gone_when_healed(client: Clie
     assert (await client.discover()).first["region"] == {"api": client.sandbox.regional_url}
     assert (await client.account(await client.bind())).status == 200
     assert (await client.token()).status == 200
+
+
+@pytest.mark.parametrize("trouble", ON_PREMISES, ids=lambda trouble: trouble.label)
+async def test_a_trouble_of_exchange_is_seen_on_premises_and_gone_when_healed(client: Client, trouble: Trouble) -> None:
+    """Those that touch the cloud too look different here."""
+    client.sandbox.script.start(trouble.label)
+    await ON_PREMISES[trouble](client)
+    assert client.sandbox.script.heal(trouble.label) == (trouble.label,)
+    exchange = on_premises(client)
+    assert (await exchange.settings(known_mailboxes.DEMO_MAILBOX)).first("Value").startswith(exchange.url)
+    assert (await exchange.inbox(of=known_mailboxes.DEMO_PROBE)).first("ResponseCode") == "NoError"
 
 
 async def test_expired_bindings_work_again_after_a_refresh_each(client: Client) -> None:
