@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +26,8 @@ class SrvRecords:
 
     async def of(self, domain: str) -> tuple[tuple[str, ...], str]:
         """The https addresses for `domain`, the preferred one first; none, and why, in a clause."""
+        # Loaded off the loop: it takes 200 ms.
+        await asyncio.to_thread(importlib.import_module, "dns.asyncresolver")
         import dns.exception  # noqa: PLC0415 - rarely needed, and it delays every start
         from dns.rdtypes.IN.SRV import SRV  # noqa: PLC0415 - see above
 
