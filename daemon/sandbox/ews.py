@@ -93,10 +93,10 @@ class Ews:
             return ews_messages.answer(request.operation, [(False, item)], build=build)
         if request.operation != "GetFolder":
             raise _Fault("ErrorInvalidRequest")
+        if not request.well_formed:
+            raise _Fault("ErrorSchemaValidation")
         user = self._user(request, call, caller)
         items = [self._item(wish, request, call, caller=caller, user=user) for wish in request.folders]
-        if not items:
-            raise _Fault("ErrorSchemaValidation")
         return ews_messages.answer(request.operation, items, build=build)
 
     # Who works, and in whose name.

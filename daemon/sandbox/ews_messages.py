@@ -14,6 +14,8 @@ MESSAGES: Final = "http://schemas.microsoft.com/exchange/services/2006/messages"
 TYPES: Final = "http://schemas.microsoft.com/exchange/services/2006/types"
 ERRORS: Final = "http://schemas.microsoft.com/exchange/services/2006/errors"
 _SOAP: Final = soap.ENVELOPE
+_BY_NAME: Final = f"{{{TYPES}}}DistinguishedFolderId"
+_BY_ID: Final = f"{{{TYPES}}}FolderId"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,10 @@ class FolderWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request: `operation` is the element in its body, empty for none in the namespace of the messages."""
+    """A request: `operation` is the element in its body, empty where that is not of the messages' namespace.
+
+    `well_formed`: its folders and their shape are of the types' namespace.
+    """
 
     operation: str
     version: str = ""
@@ -57,6 +62,7 @@ class Request:
     shape: str = ""
     fields: frozenset[str] = frozenset()
     folders: tuple[FolderWish, ...] = ()
+    well_formed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,13 +82,16 @@ def read(body: bytes) -> Request:
     if root.tag != f"{{{_SOAP}}}Envelope" or first is None or not first.tag.startswith(f"{{{MESSAGES}}}"):
         return Request(operation="")
     shape = first.find(f"{{{MESSAGES}}}FolderShape")
+    base = soap.words(shape, f"{{{TYPES}}}BaseShape") if shape is not None else ""
+    wishes = list(first.find(f"{{{MESSAGES}}}FolderIds") or ())
     return Request(
         operation=first.tag.rpartition("}")[2],
         version=_version(header),
         impersonated=_identity(header),
-        shape=soap.words(shape, f"{{{TYPES}}}BaseShape") if shape is not None else "",
+        shape=base,
         fields=frozenset(each.get("FieldURI", "") for each in first.iter(f"{{{TYPES}}}FieldURI")),
-        folders=tuple(map(_wish, first.find(f"{{{MESSAGES}}}FolderIds") or ())),
+        folders=tuple(map(_wish, wishes)),
+        well_formed=bool(base and wishes) and all(each.tag in {_BY_NAME, _BY_ID} for each in wishes),
     )
 
 
@@ -104,7 +113,7 @@ def _identity(header: Element | None) -> Identity | None:
 def _wish(element: Element) -> FolderWish:
     mailbox = soap.words(element, f"{{{TYPES}}}Mailbox/{{{TYPES}}}EmailAddress")
     id = element.get("Id", "")  # noqa: A001 - the protocol's word
-    if element.tag == f"{{{TYPES}}}DistinguishedFolderId":
+    if element.tag == _BY_NAME:
         return FolderWish(name=id, mailbox=mailbox)
     return FolderWish(id=id)
 
