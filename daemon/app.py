@@ -269,12 +269,12 @@ async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str
         loop.add_signal_handler(number, handler)
 
     def ready() -> None:
-        # What there is now stays for good: without it, a full collection stops the loop for 60 ms and more.
-        gc.collect()
-        gc.freeze()
         _log.info("listening on %s", composed.web.url)
         if announce is not None:
             announce(composed.web.url)
+        # What there is now stays for good: otherwise each full collection stops the loop for 60 ms and more.
+        gc.collect()
+        gc.freeze()
 
     try:
         await composed.supervisor.run(stop, ready=ready)

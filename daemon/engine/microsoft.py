@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from daemon.config.model import AccountSettings, SiteSettings
-from daemon.config.prerequisites import MICROSOFT_365, cloud_for, is_hybrid, platforms
+from daemon.config.prerequisites import MICROSOFT_365, cloud_for, directory_lacks, is_hybrid, platforms
 from daemon.engine.signin import Resolve, resolved
 from daemon.ports import (
     MAILBOX_LAYERS,
@@ -141,8 +141,10 @@ def contradiction(settings: SiteSettings, sightings: Sequence[Sighting]) -> Cont
     seen = {sighting.whereabouts: sighting.seen for sighting in reversed(sightings)}
     named = settings.account.directory_type
     if named != MICROSOFT_365:
-        alone = "on-premises" not in seen and "hybrid" not in seen and "microsoft-365" in seen
-        return _against(named, seen["microsoft-365"], MICROSOFT_365) if alone else None
+        if "microsoft-365" not in seen or "on-premises" in seen or "hybrid" in seen:
+            return None
+        # A directory that is configured and did not answer may still be there.
+        return _against(named, seen["microsoft-365"], MICROSOFT_365, certain=bool(directory_lacks(settings)))
     if "on-premises" in seen:
         return _against(named, seen["on-premises"], "microsoft-active-directory")
     if "hybrid" in seen:
