@@ -29,6 +29,16 @@ class Answer:
     request_id: str = ""
     retry_after: float | None = None
 
+    @property
+    def size(self) -> int:
+        """The length of the body in bytes."""
+        return len(self.body)
+
+    @property
+    def kind(self) -> str:
+        """The content type, as it was written; foreign text."""
+        return self.headers.get("Content-Type", "")
+
 
 def retry_after(status: int, headers: Mapping[str, str], *, now: datetime) -> float | None:
     """Seconds to wait, from Retry-After (seconds or a date), else after a 429 from X-RateLimit-Reset.

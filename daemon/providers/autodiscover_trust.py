@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from daemon.providers.ews_signin import host_of
+from daemon.providers.hosts import is_on
 
 _NAME: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+", re.IGNORECASE)
 # Exchange Online and its autodiscover, in every national cloud; by their endings.
@@ -60,12 +61,6 @@ class Trust:
         if any(is_on(host, suffix) for suffix in _MICROSOFT):
             return Standing.MICROSOFT
         return Standing.OWN if any(is_on(host, domain) for domain in self.domains) else Standing.STRANGER
-
-
-def is_on(host: str, suffix: str) -> bool:
-    """Whether `host` is `suffix` or lies below it; a suffix of one label has to be equal."""
-    plain, host = suffix.strip().strip(".").lower(), host.rstrip(".").lower()
-    return bool(plain) and (host == plain or ("." in plain and host.endswith(f".{plain}")))
 
 
 def domain_of(address: str) -> str:

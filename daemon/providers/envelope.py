@@ -14,9 +14,8 @@ from enum import Enum
 from typing import Any, Final
 
 from daemon.ports import ProviderFault
-from daemon.providers import refusal_words
+from daemon.providers import refusal_words, unusable
 from daemon.providers.answer import Answer, service_time
-from daemon.providers.failure import with_request_id
 from daemon.providers.quoting import quoted
 from states import Fault
 
@@ -83,8 +82,7 @@ def document(answer: Answer, about: About) -> dict[str, Any]:
     if found or not 200 <= status < 300:
         raise _refusal(answer, about, status=status, found=found)
     if not isinstance(content, dict):
-        what = "is empty" if not answer.body else "is not the JSON object that was expected"
-        raise malformed(answer, about, what)
+        raise malformed(answer, about, unusable.not_an_object(answer))
     return content
 
 
@@ -106,9 +104,7 @@ def entry(answer: Answer, about: About) -> dict[str, Any]:
 
 def malformed(answer: Answer, about: About, what: str) -> ProviderFault:
     """Make the fault for an answer that is not the service's; nothing of its content is quoted."""
-    kind = quoted(answer.headers.get("Content-Type", ""), longest=60) or "no content type"
-    detail = f"the answer to {about.what} {what} (HTTP {answer.status}, {kind}, {len(answer.body)} bytes)"
-    return with_request_id(ProviderFault(Fault.ANSWER_MALFORMED, detail), answer.request_id)
+    return unusable.malformed(answer, about.what, what)
 
 
 def skewed_by(answer: Answer, about: About) -> timedelta | None:
@@ -132,19 +128,13 @@ def _refusal(answer: Answer, about: About, *, status: int, found: tuple[Complain
     fault, hint = _judged(answer, about, status=status, found=found)
     said = "; ".join(filter(None, (_quote(complaint, about) for complaint in found[:3])))
     inner = f" with status {status} inside" if status != answer.status else ""
-    detail = f"{about.what} was answered with HTTP {answer.status}{inner}{f': {said}' if said else ''}"
-    if hint:
-        detail = f"{detail}; {hint}"
-    if answer.body and not isinstance(answer.json, dict):
-        detail = f"{detail}; the answer is not JSON, so something on the way may have given it"
-    return with_request_id(ProviderFault(fault, detail, retry_after=answer.retry_after), answer.request_id)
+    return unusable.refused(answer, about.what, fault=fault, said=said, advice=hint, inside=inner)
 
 
 def _judged(answer: Answer, about: About, *, status: int, found: tuple[Complaint, ...]) -> tuple[Fault, str]:
     """Choose the fault, and a hint where its remedy does not say enough."""
     if status == 429:
-        wait = answer.retry_after
-        return Fault.THROTTLED, "" if wait is None else f"it asks to wait {wait:g} s"
+        return unusable.throttled(answer)
     if status >= 500:
         return Fault.SERVICE_ERROR, ""
     if status == 418:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from daemon.ports import ProviderFault
+from daemon.providers import unusable
 from daemon.providers.answer import Answer
-from daemon.providers.failure import with_request_id
 from daemon.providers.quoting import quoted
 from states import Fault
 
@@ -70,8 +70,8 @@ def reply_of(answer: Answer, *, secrets: tuple[str, ...]) -> Reply:
     return Reply(
         status=answer.status,
         json=answer.json,
-        size=len(answer.body),
-        kind=answer.headers.get("Content-Type", ""),
+        size=answer.size,
+        kind=answer.kind,
         request_id=answer.request_id,
         retry_after=answer.retry_after,
         secrets=secrets,
@@ -83,7 +83,7 @@ def document(reply: Reply, about: About) -> dict[str, Any]:
     if reply.is_refusal:
         raise refusal(reply, about)
     if not isinstance(reply.json, dict):
-        raise malformed(reply, about, "is empty" if not reply.size else "is not the JSON object that was expected")
+        raise malformed(reply, about, unusable.not_an_object(reply))
     return reply.json
 
 
@@ -106,28 +106,19 @@ def listed(reply: Reply, about: About) -> list[dict[str, Any]]:
 def refusal(reply: Reply, about: About) -> ProviderFault:
     """Make the fault for an answer that is a refusal: the error in Graph's own words, and advice."""
     fault, advice = _judged(reply, about)
-    said = _quoted(reply)
-    detail = f"{about.what} was answered with HTTP {reply.status}{f': {said}' if said else ''}"
-    if advice:
-        detail = f"{detail}; {advice}"
-    if reply.size and not isinstance(reply.json, dict):
-        detail = f"{detail}; the answer is not JSON, so something on the way may have given it"
-    return with_request_id(ProviderFault(fault, detail, retry_after=reply.retry_after), reply.request_id)
+    return unusable.refused(reply, about.what, fault=fault, said=_quoted(reply), advice=advice)
 
 
 def malformed(reply: Reply, about: About, what: str) -> ProviderFault:
     """Make the fault for an answer that is not Graph's; nothing of its content is quoted."""
-    kind = quoted(reply.kind, longest=60) or "no content type"
-    detail = f"the answer to {about.what} {what} (HTTP {reply.status}, {kind}, {reply.size} bytes)"
-    return with_request_id(ProviderFault(Fault.ANSWER_MALFORMED, detail), reply.request_id)
+    return unusable.malformed(reply, about.what, what)
 
 
 def _judged(reply: Reply, about: About) -> tuple[Fault, str]:
     """Choose the fault, and advice where its remedy does not say enough. The status is looked at first."""
     status, code = reply.status, reply.code
     if status == 429:
-        wait = reply.retry_after
-        return Fault.THROTTLED, "" if wait is None else f"it asks to wait {wait:g} s"
+        return unusable.throttled(reply)
     if status >= 500:
         return about.busy, ""
     if status == 401:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.ports import ProviderFault
+from daemon.providers.hosts import is_address
 from daemon.providers.quoting import quoted
 from states import Fault
 
@@ -59,7 +59,7 @@ class NameService:
         return [Record(priority, weight, host) for priority, weight, host in found if host not in {"", "."}]
 
     async def _addresses(self, host: str, *, seconds: float) -> list[str]:
-        if self._nameservers and not _is_address(host):
+        if self._nameservers and not is_address(host):
             answers = [await self._answer(host, kind, seconds=seconds) for kind in ("A", "AAAA")]
             if found := [record.to_text() for answer in answers for record in answer or ()]:
                 return found
@@ -95,11 +95,3 @@ class NameService:
 
 def _unresolved(host: str, reason: str) -> ProviderFault:
     return ProviderFault(Fault.NAME_NOT_RESOLVED, f"{quoted(host)} does not resolve: {reason}")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 
 from daemon.ports import ProviderFault
 from daemon.providers.failure import authority
+from daemon.providers.hosts import is_address, is_on
 from daemon.providers.quoting import quoted
 from states import Fault
 
@@ -38,9 +38,9 @@ def trusted_base(named: object, *, suffixes: Iterable[str]) -> str:
         raise _untrusted(named, "it is not an address") from None
     if parts.scheme != "https" or parts.username is not None or parts.query or parts.fragment:
         raise _untrusted(named, "only a plain https address is used")
-    if parts.path not in {"", "/"} or not (_NAME.fullmatch(host) or _is_address(host)):
+    if parts.path not in {"", "/"} or not (_NAME.fullmatch(host) or is_address(host)):
         raise _untrusted(named, "only a plain https address is used")
-    if not any(_is_on(host, suffix) for suffix in suffixes):
+    if not any(is_on(host, suffix) for suffix in suffixes):
         raise _untrusted(named, f"its host is not on {', '.join(suffixes) or 'any trusted suffix'}")
     return f"https://{host}" if port in {None, 443} else f"https://{authority(host, port or 443)}"
 
@@ -49,21 +49,6 @@ def region_in(base_url: str) -> str:
     """The region in a name like `us-api.mimecast.com`; empty for any other host."""
     found = _REGIONAL.match(urlsplit(base_url).hostname or "")
     return _ALIASES.get(found["region"], found["region"]) if found else ""
-
-
-def _is_on(host: str, suffix: str) -> bool:
-    plain = suffix.strip().strip(".").strip("[]").lower()
-    if "." not in plain or _is_address(plain) or _is_address(host):
-        return bool(plain) and host == plain
-    return host == plain or host.endswith(f".{plain}")
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _untrusted(named: object, why: str) -> ProviderFault:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.providers.autodiscover_trust import Standing, Trust, domain_of, is_on, origin, why_unusable
+from daemon.providers.autodiscover_trust import Standing, Trust, domain_of, origin, why_unusable
+from daemon.providers.hosts import is_on
 
 TRUST = Trust(
     domains=("example.test",),
@@ -46,6 +47,8 @@ def test_a_suffix_of_one_label_has_to_be_equal() -> None:
     assert not is_on("mail.test", "test")
     assert not is_on("anything", "")
     assert is_on("mail.example.test", ".example.test.")
+    assert is_on("10.0.0.1", "10.0.0.1")
+    assert not is_on("10.0.0.1", "0.1")
 
 
 @pytest.mark.parametrize(
