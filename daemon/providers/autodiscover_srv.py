@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from daemon.providers.failure import authority
+from daemon.providers.name_service import resolver_of, services_in
 from daemon.providers.quoting import quoted
-
-if TYPE_CHECKING:
-    from dns.asyncresolver import Resolver
 
 _MOST: Final = 3
 
@@ -20,8 +18,7 @@ class SrvRecords:
     """Looks them up, within `seconds`. `nameservers` are addresses; none given: those of this host."""
 
     def __init__(self, nameservers: Sequence[str] = (), *, port: int = 53, seconds: float = 3.0) -> None:
-        self._nameservers = tuple(nameservers)
-        self._port = port
+        self._nameservers = [(address, port) for address in nameservers]
         self._seconds = seconds
 
     async def of(self, domain: str) -> tuple[tuple[str, ...], str]:
@@ -29,26 +26,15 @@ class SrvRecords:
         # Loaded off the loop: it takes 200 ms.
         await asyncio.to_thread(importlib.import_module, "dns.asyncresolver")
         import dns.exception  # noqa: PLC0415 - rarely needed, and it delays every start
-        from dns.rdtypes.IN.SRV import SRV  # noqa: PLC0415 - see above
 
         try:
-            answer = await self._resolver().resolve(f"_autodiscover._tcp.{domain}", "SRV", lifetime=self._seconds)
+            resolver = await resolver_of(self._nameservers)
+            answer = await resolver.resolve(f"_autodiscover._tcp.{domain}", "SRV", lifetime=self._seconds)
         except (dns.exception.DNSException, OSError) as error:
             return (), _reason(error)
-        records = [record for record in answer if isinstance(record, SRV)]
-        records.sort(key=lambda record: (record.priority, -record.weight))
-        targets = [(record.target.to_text(omit_final_dot=True), record.port) for record in records[:_MOST]]
-        places = tuple(f"https://{_place(host, port)}" for host, port in targets if host not in {"", "."})
+        records = sorted(services_in(answer), key=lambda record: (record.priority, -record.weight))
+        places = tuple(f"https://{_place(record.host, record.port)}" for record in records[:_MOST])
         return places, "" if places else "its record says that there is none"
-
-    def _resolver(self) -> Resolver:
-        import dns.asyncresolver  # noqa: PLC0415 - see above
-
-        found = dns.asyncresolver.Resolver(configure=not self._nameservers)
-        if self._nameservers:
-            found.nameservers = list(self._nameservers)
-            found.port = self._port
-        return found
 
 
 def _place(host: str, port: int) -> str:

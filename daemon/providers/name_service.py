@@ -1,4 +1,4 @@
-"""Addresses and SRV records of names. Called by `domain_controllers.py`.
+"""Addresses and SRV records of names. Called by `domain_controllers.py` and `autodiscover_srv.py`.
 
 Addresses are the system's business (/etc/hosts and nsswitch.conf hold); SRV records are asked of DNS by dnspython,
 which is loaded when it is first needed, and off the loop: that takes 200 ms.
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Where a service is offered, as an SRV record tells it; the port is not told apart here."""
+    """Where a service is offered, as an SRV record tells it."""
 
     priority: int
     weight: int
     host: str
+    port: int = 0
 
 
 class NameService:
@@ -54,9 +55,7 @@ class NameService:
     async def services(self, name: str, *, seconds: float) -> list[Record]:
         """The SRV records of a name; empty where it has none. Raises `ProviderFault` when DNS does not answer."""
         answer = await self._answer(name, "SRV", seconds=seconds)
-        found = ((each.priority, each.weight, each.target.to_text(omit_final_dot=True)) for each in answer or ())
-        # A single dot says that the service is decidedly not there.
-        return [Record(priority, weight, host) for priority, weight, host in found if host not in {"", "."}]
+        return services_in(answer) if answer is not None else []
 
     async def _addresses(self, host: str, *, seconds: float) -> list[str]:
         if self._nameservers and not is_address(host):
@@ -69,11 +68,12 @@ class NameService:
 
     async def _answer(self, name: str, kind: str, *, seconds: float) -> Answer | None:
         """The records of a name; None where there are none. Raises `ProviderFault` when no server answers."""
-        resolver = await self._resolver()
+        await asyncio.to_thread(importlib.import_module, "dns.asyncresolver")
         from dns import exception  # noqa: PLC0415 - see the module's head
         from dns import resolver as failed  # noqa: PLC0415 - see the module's head
 
         try:
+            resolver = await resolver_of(self._nameservers)
             return await resolver.resolve(name, kind, lifetime=seconds)
         except (failed.NXDOMAIN, failed.NoAnswer):
             return None
@@ -83,14 +83,22 @@ class NameService:
             reason = quoted(str(error)) or type(error).__name__
         raise ProviderFault(Fault.NAME_NOT_RESOLVED, f"DNS could not be asked for {kind} {quoted(name)}: {reason}")
 
-    async def _resolver(self) -> Resolver:
-        await asyncio.to_thread(importlib.import_module, "dns.asyncresolver")
-        from dns import asyncresolver, nameserver  # noqa: PLC0415 - see the module's head
 
-        resolver = await asyncio.to_thread(asyncresolver.Resolver, configure=not self._nameservers)
-        if self._nameservers:
-            resolver.nameservers = [nameserver.Do53Nameserver(address, port) for address, port in self._nameservers]
-        return resolver
+async def resolver_of(nameservers: Sequence[tuple[str, int]]) -> Resolver:
+    """What asks DNS: `nameservers` (address and port), else those of this system; a `DNSException` if it has none."""
+    await asyncio.to_thread(importlib.import_module, "dns.asyncresolver")
+    from dns import asyncresolver, nameserver  # noqa: PLC0415 - see the module's head
+
+    resolver = await asyncio.to_thread(asyncresolver.Resolver, configure=not nameservers)
+    if nameservers:
+        resolver.nameservers = [nameserver.Do53Nameserver(address, port) for address, port in nameservers]
+    return resolver
+
+
+def services_in(answer: Answer) -> list[Record]:
+    """The SRV records of an answer. A single dot says that the service is decidedly not there: it is left out."""
+    found = (Record(each.priority, each.weight, each.target.to_text(omit_final_dot=True), each.port) for each in answer)
+    return [record for record in found if record.host not in {"", "."}]
 
 
 def _unresolved(host: str, reason: str) -> ProviderFault:
