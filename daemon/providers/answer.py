@@ -1,6 +1,6 @@
 """What came back from the service, as plain values, and what its headers say about time.
 
-Made by `http.py`, judged by `envelope.py`.
+Made by `http.py`, judged by `envelope.py`, `graph_answer.py` and the modules of EWS and autodiscover.
 """
 
 from __future__ import annotations
