@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.engine.log import JsonLines, TextLines
-from daemon.sandbox import Sandbox
+from daemon.sandbox import Sandbox, tenant
 from daemon.sandbox.world import (
     DEMO_APPLICATION_ID,
     DEMO_CLIENT_ID,
@@ -26,7 +26,7 @@ from daemon.sandbox.world import (
 from daemon.store.audit import export_file
 from tests.canaries.hunt import Canary, Find, canary, given, hunt
 from tests.clock import ManualClock
-from tests.running import Options, Running, running, sandboxed, site_options, write
+from tests.running import Options, Running, microsoft_options, running, sandboxed, site_options, write
 
 PROXY_USER = "CORP\\svc-sitebind"
 _CHATTY = ("aiosqlite", "transitions", "asyncio", "aiohttp.access")
@@ -48,6 +48,7 @@ class Secrets:
     new_vault_key: Canary = field(default_factory=lambda: canary("new vault key"))
     account_password: Canary = field(default_factory=lambda: canary("account password"))
     directory_password: Canary = field(default_factory=lambda: canary("directory password"))
+    graph_secret: Canary = field(default_factory=lambda: canary("client secret of the app registration"))
 
     def all(self) -> list[Canary]:
         return list(vars(self).values())
@@ -250,14 +251,11 @@ def options(sandbox: Sandbox, secrets: Secrets, proxy: Proxy, folder: Path, *, m
         "cloud": {"password": f"file:{folder}/password", "application_key": f"file:{folder}/application-key"},
         "application": {"client_secret": f"file:{folder}/client-secret"},
     }[method]
-    site = site_options(sandbox, method=method, **sign_in)
-    site["account"] |= {"password": f"literal:{secrets.account_password.text}"}
-    site["directory"] = {
-        "server": "dc.example.test",
-        "base_dn": "dc=example,dc=test",
-        "user": "reader",
-        "password": secrets.directory_password.text,
-    }
+    site = site_options(sandbox, method=method, require="mailbox", **sign_in)
+    if method == "application":
+        site["account"] = microsoft_options(sandbox, client_secret=f"file:{folder}/graph-secret")
+    else:
+        site |= _on_premises(sandbox, secrets)
     site["connection"] |= {
         "use_proxy": "yes",
         "proxy_host": "127.0.0.1",
@@ -275,6 +273,34 @@ def options(sandbox: Sandbox, secrets: Secrets, proxy: Proxy, folder: Path, *, m
     return {"daemon": daemon, **site}
 
 
+def _employ(company: tenant.Tenant, secrets: Secrets, *, cloud: bool) -> None:
+    """The Microsoft side knows the canaries; without `cloud` everybody's mailbox is on premises."""
+    company.add(
+        tenant.AppRegistration(client_id=tenant.DEMO_GRAPH_CLIENT, client_secret=secrets.graph_secret.text),
+    )
+    company.people[tenant.DEMO_MAILBOX].password = secrets.account_password.text
+    for person in company.people.values():
+        person.mailbox = person.mailbox and ("microsoft-365" if cloud else "on-premises")
+
+
+def _on_premises(sandbox: Sandbox, secrets: Secrets) -> dict[str, dict[str, str]]:
+    """Exchange with a password, and a directory that does not answer but is signed in to all the same."""
+    account = {
+        "smtp_address": tenant.DEMO_MAILBOX,
+        "password": f"literal:{secrets.account_password.text}",
+        "impersonation_probe": tenant.DEMO_PROBE,
+        "autodiscover_url": sandbox.exchange_url,
+        "trusted_hosts": "localhost",
+    }
+    directory = {
+        "server": "127.0.0.1:9",
+        "base_dn": "dc=example,dc=test",
+        "user": "reader",
+        "password": secrets.directory_password.text,
+    }
+    return {"account": account, "directory": directory}
+
+
 def put(folder: Path, name: str, secret: Canary) -> Path:
     file = folder / name
     if file.exists():
@@ -289,7 +315,8 @@ async def scene(folder: Path, clock: ManualClock, *, method: str = "cloud") -> A
     """Everything set up, the first bind done or failed."""
     secrets = Secrets()
     (folder / "secrets").mkdir()
-    for name in ("password", "application-key", "client-secret", "proxy-password", "api-token", "vault-key"):
+    kept = ("password", "application-key", "client-secret", "proxy-password", "api-token", "vault-key", "graph-secret")
+    for name in kept:
         put(folder / "secrets", name, getattr(secrets, name.replace("-", "_")))
     async with sandboxed(folder, clock) as sandbox, proxying(secrets.proxy_password) as proxy:
         world = sandbox.world
@@ -299,6 +326,7 @@ async def scene(folder: Path, clock: ManualClock, *, method: str = "cloud") -> A
         world.add_application(Application(application_id=DEMO_APPLICATION_ID, application_key=key))
         known = world.service_applications[DEMO_CLIENT_ID]
         world.add_service_application(replace(known, client_secret=secrets.client_secret.text))
+        _employ(world.tenant, secrets, cloud=method == "application")
         config = options(sandbox, secrets, proxy, folder / "secrets", method=method)
         path = write(folder / "config.ini", config)
         with logs() as streams:

@@ -187,6 +187,60 @@ async def test_a_service_that_repeats_what_it_was_sent_gives_nothing_away(
             assert await here.hunted() == []
 
 
+# --- the Microsoft side --------------------------------------------------------------------------
+
+EXCHANGE_TROUBLES = (
+    "wrong-mailbox-password", "no-impersonation", "no-mailbox", "ews-disabled", "redirect-loop", "no-autodiscover",
+)  # fmt: skip
+CLOUD_TROUBLES = ("wrong-client-secret", "expired-client-secret", "wrong-tenant", "missing-consent", "no-impersonation")
+
+
+@pytest.mark.parametrize(
+    "method, trouble",
+    [*(("cloud", trouble) for trouble in EXCHANGE_TROUBLES), *(("application", trouble) for trouble in CLOUD_TROUBLES)],
+)
+async def test_the_mailbox_accounts_secrets_stay_where_they_are(
+    tmp_path: Path, clock: ManualClock, method: str, trouble: str
+) -> None:
+    """In a bind that fails at the mailbox, in the doctor, and in a lookup."""
+    async with scene(tmp_path, clock, method=method) as here:
+        await here.run.reach(State.BOUND)
+        await clock.advance(7200)
+        here.run.sandbox.script.start(trouble)
+        assert (await here.bind())["state"] == "failed"
+        await here.call("POST", "/api/v1/sites/default/doctor", json={})
+        await here.call("GET", "/api/v1/sites/default/resolve?address=ada@example.test&fresh=yes")
+        assert await here.hunted() == []
+
+
+MICROSOFT_OPTIONS = {
+    "cloud": ("autodiscover_url",),
+    "application": ("host_address", "graph_url", "exchange_online_url"),
+}
+
+
+@pytest.mark.parametrize("method", MICROSOFT_OPTIONS)
+@pytest.mark.parametrize("how", list(ECHOES))
+async def test_a_microsoft_that_repeats_what_it_was_sent_gives_nothing_away(
+    tmp_path: Path, clock: ManualClock, how: str, method: str
+) -> None:
+    """Autodiscover, EWS, the identity platform, Graph."""
+    async with scene(tmp_path, clock, method=method) as here:
+        await here.run.reach(State.BOUND)
+        async with echoing(here, how) as (port, sent):
+            text = here.run.path.read_text()
+            for option in MICROSOFT_OPTIONS[method]:
+                text = re.sub(rf"^({option} = (?:https://)?localhost):\d+$", rf"\1:{port}", text, flags=re.MULTILINE)
+            here.run.path.write_text(text)
+            await here.call("POST", "/-/reload")
+            await here.in_time(lambda: here.run.now().trouble is not None)
+            assert (await here.bind())["state"] == "failed"
+            await here.call("POST", "/api/v1/sites/default/doctor", json={})
+            await here.call("GET", "/api/v1/sites/default/resolve?address=ada@example.test&fresh=yes")
+            assert sent != []
+            assert await here.hunted() == []
+
+
 # --- defects -------------------------------------------------------------------------------------
 
 
