@@ -23,6 +23,7 @@ def site_sections(simulated: Simulated, *, password: str = DEMO_PASSWORD) -> Sec
             "password": f"literal:{password}",
             "application_id": DEMO_APPLICATION_ID,
             "application_key": f"literal:{DEMO_APPLICATION_KEY}",
+            "require": "none",
             "service_url": simulated.global_url,
             "trusted_suffixes": "localhost",
         },

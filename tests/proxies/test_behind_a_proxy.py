@@ -13,9 +13,10 @@ from daemon.sandbox import Sandbox
 from states import BIND_STEPS as STEPS
 from states import Fault, State
 from tests.clock import ManualClock
+from tests.doctor.microsoft import MICROSOFT_SIDES
 from tests.proxies.conftest import NAME, PASSWORD, SPELLINGS, Callers, through
 from tests.proxies.real import RealProxy, Squid, Tinyproxy, a_free_port
-from tests.running import Options, Running, running, site_options, write
+from tests.running import Options, Running, running, site_options, steps_of, write
 
 pytestmark = pytest.mark.parts
 
@@ -109,6 +110,26 @@ async def test_every_call_of_a_sites_life_goes_through_squid(
     wanted = ports[:2] if method == "cloud" else ports[2:]
     assert {line for line in lines if line.startswith("200")} == {f"200 CONNECT localhost:{p} {NAME}" for p in wanted}
     assert [line for line in lines if line.startswith("407")] == []
+
+
+@pytest.mark.parametrize("platform", ["microsoft-365", "exchange"])
+async def test_the_microsoft_side_goes_through_squid_too(
+    tmp_path: Path, sandbox: Sandbox, clock: ManualClock, callers: Callers, *, squid: Squid, platform: str
+) -> None:
+    """Autodiscover, identity platform and Graph; or autodiscover and EWS: every step passes, nobody goes around it."""
+    before = len(squid.log.splitlines())
+    sections = behind(sandbox, through(squid, user=NAME, password=PASSWORD), require="mailbox")
+    path = write(tmp_path / "config.ini", {**sections, "account": MICROSOFT_SIDES[platform](sandbox)})
+    async with running(path, sandbox, clock) as run:
+        await run.reach(State.BOUND)
+        report = (await run.asked("GET", "/api/v1/sites/default/binds"))["binds"][0]
+        layers = (await run.asked("POST", "/api/v1/sites/default/doctor"))["layers"]
+    assert steps_of(report)["mailbox"] == "passed"
+    assert "failed" not in steps_of({"steps": layers}).values()
+    assert {remote for remote, _ in callers} == {squid.leaves_from}
+    port = (sandbox.microsoft_url if platform == "microsoft-365" else sandbox.exchange_url).rsplit(":", 1)[1]
+    assert f"200 CONNECT localhost:{port} {NAME}" in squid.log.splitlines()[before:]
+    assert PASSWORD not in str(report) + str(layers)
 
 
 @pytest.mark.parametrize("user", SPELLINGS)
