@@ -38,15 +38,24 @@ def registration_lacks(account: AccountSettings) -> str:
     return next((f"[account] {name}" for name in names if not getattr(account, name)), "")
 
 
-def mailbox_lacks(site: SiteSettings) -> str:
-    """The first option that the `mailbox` step needs and that is not set; empty when nothing is lacking."""
-    account = site.account
+def platform_lacks(account: AccountSettings, platform: Platform) -> str:
+    """The first option that the mailbox account needs on this platform and that is not set; empty when it is whole."""
     if not account.smtp_address:
         return "[account] smtp_address"
-    places = platforms(account)
-    if "exchange" in places and account.requires_authentication and account.password is None:
-        return "[account] password"
-    return registration_lacks(account) if "microsoft-365" in places else ""
+    if platform == "microsoft-365":
+        return registration_lacks(account)
+    return "[account] password" if account.requires_authentication and account.password is None else ""
+
+
+def can_be_looked_at_anywhere(account: AccountSettings) -> bool:
+    """Whether the mailbox account is whole on at least one platform."""
+    return any(not platform_lacks(account, platform) for platform in platforms(account))
+
+
+def mailbox_lacks(site: SiteSettings) -> str:
+    """The first option that the `mailbox` step needs and that is not set; empty when nothing is lacking."""
+    lacking = (platform_lacks(site.account, platform) for platform in platforms(site.account))
+    return next(filter(None, lacking), "")
 
 
 def directory_lacks(site: SiteSettings) -> str:

@@ -6,12 +6,12 @@ Called by the bind procedure for its steps `mailbox` and `directory`, by the doc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from daemon.config.model import AccountSettings, SiteSettings
-from daemon.config.prerequisites import MICROSOFT_365, cloud_for, directory_lacks, is_hybrid, platforms
+from daemon.config.prerequisites import MICROSOFT_365, cloud_for, directory_lacks, is_hybrid, platform_lacks, platforms
 from daemon.engine.signin import Resolve, resolved
 from daemon.ports import (
     MAILBOX_LAYERS,
@@ -44,11 +44,17 @@ class MicrosoftSide:
     async def mailbox(self, settings: SiteSettings, route: Route, *, afresh: bool = False) -> Examination:
         """Examine the mailbox account on every platform that is in use, each to its end.
 
+        What is not configured on one of them is skipped there, and says what is lacking.
+
         `afresh`: a person asks, so that a sign-in which was refused lately is tried all the same. Raises
         `ProviderFault` only where a secret cannot be read.
         """
         found: list[Examination] = []
         for platform in platforms(settings.account):
+            lacking = platform_lacks(settings.account, platform)
+            if lacking:
+                found.append(not_looked_at(MAILBOX_LAYERS, lacking))
+                continue
             access = await mailbox_access(settings, self.resolve, platform=platform)
             if platform == "microsoft-365" and not settings.account.requires_authentication:
                 found.append(_anonymous())
@@ -157,6 +163,12 @@ def contradiction(settings: SiteSettings, sightings: Sequence[Sighting]) -> Cont
 
 def _against(named: str, witness: str, right: str, *, certain: bool = True) -> Contradiction:
     return Contradiction(f"[account] directory_type is {named}, but {witness}: it has to be {right}", certain)
+
+
+def not_looked_at(names: Iterable[str], lacking: str) -> Examination:
+    """Layers that could not be walked, because the option `lacking` is not set."""
+    detail = f"not looked at: {lacking} is not set"
+    return Examination(layers=tuple(Layer(name=name, seconds=0.0, detail=detail, status="skipped") for name in names))
 
 
 def fault_of(layers: Sequence[Layer]) -> ProviderFault | None:

@@ -5,12 +5,12 @@ Called by `doctor.py`. The Directory Type comes first, since a wrong one explain
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from daemon.config.model import SiteSettings
-from daemon.config.prerequisites import LACKS, is_hybrid
-from daemon.engine.microsoft import CLOUD_PREFIX, MicrosoftSide, contradiction
+from daemon.config.prerequisites import directory_lacks, is_hybrid
+from daemon.engine.microsoft import CLOUD_PREFIX, MicrosoftSide, contradiction, not_looked_at
 from daemon.ports import DIRECTORY_LAYERS, MAILBOX_LAYERS, Examination, Layer, ProviderFault, Route, Sighting
 from states import BindStep, Fault
 from states.state import StepStatus
@@ -38,18 +38,15 @@ class MicrosoftDoctor:
         )
 
     async def _mailbox(self, settings: SiteSettings, route: Route) -> Examination:
-        lacking = LACKS["mailbox"](settings)
-        if lacking:
-            return _not_looked_at(_mailbox_names(settings), lacking)
         try:
             return await self._side.mailbox(settings, route)
         except ProviderFault as fault:
             return _unreadable(MAILBOX_LAYERS[0], fault)
 
     async def _directory(self, settings: SiteSettings, route: Route) -> Examination:
-        lacking = LACKS["directory"](settings)
+        lacking = directory_lacks(settings)
         if lacking:
-            return _not_looked_at(DIRECTORY_LAYERS, lacking)
+            return not_looked_at(DIRECTORY_LAYERS, lacking)
         try:
             directory = await self._side.directory(settings, route)
         except ProviderFault as fault:
@@ -67,11 +64,6 @@ def _mailbox_names(settings: SiteSettings) -> tuple[str, ...]:
     if not is_hybrid(settings.account):
         return MAILBOX_LAYERS
     return MAILBOX_LAYERS + tuple(f"{CLOUD_PREFIX}{name}" for name in MAILBOX_LAYERS)
-
-
-def _not_looked_at(names: Iterable[str], lacking: str) -> Examination:
-    detail = f"not looked at: {lacking} is not set"
-    return Examination(layers=tuple(Layer(name=name, seconds=0.0, detail=detail, status="skipped") for name in names))
 
 
 def _unreadable(name: str, fault: ProviderFault) -> Examination:

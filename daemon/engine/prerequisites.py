@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daemon.config.model import RequiredStep, SiteSettings
-from daemon.config.prerequisites import LACKS
+from daemon.config.prerequisites import LACKS, can_be_looked_at_anywhere
 from daemon.engine.microsoft import Contradiction, MicrosoftSide, contradiction, fault_of
 from daemon.engine.progress import Line, Progress
 from daemon.ports import Examination, Layer, ProviderFault, Route, Sighting
@@ -41,15 +41,18 @@ class Prerequisites:
 
 
 def _possible(settings: SiteSettings, step: RequiredStep, progress: Progress) -> bool:
-    """Whether the step is configured; otherwise it is skipped, and says what would make it possible."""
+    """Whether anything of the step is configured; otherwise it is skipped, and says what would make it possible."""
     lacking = LACKS[step](settings)
-    if not lacking:
+    if not lacking or (step == "mailbox" and can_be_looked_at_anywhere(settings.account)):
         return True
-    detail, remedy = f"not looked at: {lacking} is not set", ""
-    if step in settings.binding.require:
-        remedy = f"Set it, or take the {step} out of [binding] require."
-    progress.add(BindStep(step=step, status="skipped", seconds=0.0, detail=detail, remedy=remedy))
+    detail = f"not looked at: {lacking} is not set"
+    progress.add(BindStep(step=step, status="skipped", seconds=0.0, detail=detail, remedy=_set_it(settings, step)))
     return False
+
+
+def _set_it(settings: SiteSettings, step: RequiredStep) -> str:
+    """What to do about an option that is not set; nothing where the step is not required."""
+    return f"Set it, or take the {step} out of [binding] require." if step in settings.binding.require else ""
 
 
 def _judge(
@@ -67,8 +70,10 @@ def _judge(
     elif against is not None:
         line.detail += f"; {against.sentence}"
         remedies.append(Fault.DIRECTORY_TYPE_CONTRADICTED.remedy)
+    if LACKS[step](settings):
+        remedies.append(_set_it(settings, step))
     if fault is not None or remedies or any(layer.status == "warning" for layer in found.layers):
-        line.status, line.remedy = "warning", " ".join(dict.fromkeys(remedies))
+        line.status, line.remedy = "warning", " ".join(filter(None, dict.fromkeys(remedies)))
 
 
 def _explained(fault: ProviderFault, against: Contradiction | None) -> ProviderFault:

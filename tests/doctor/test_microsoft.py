@@ -65,18 +65,23 @@ async def test_without_a_usable_configuration_nothing_of_it_is_reached(clinic: O
         assert detail(layers, "mail enabled") == "not reached because autodiscover failed"
 
 
-async def wrong_type(ward: Clinic) -> list[Layer]:
+async def wrong_type(ward: Clinic, **account: str) -> list[Layer]:
     """The demo's site with the Directory Type changed to the wrong one, as an administrator would by mistake."""
-    ward.options["account"]["directory_type"] = "Microsoft Active Directory"
-    ward.options["account"]["password"] = f"literal:{tenant.DEMO_MAILBOX_PASSWORD}"
-    ward.options["account"]["autodiscover_url"] = ward.sandbox.exchange_url
+    ward.options["account"] |= {"directory_type": "Microsoft Active Directory", **account}
     return await ward.examined()
 
 
-async def test_the_wrong_directory_type_is_said_in_one_sentence(clinic: Opened) -> None:
-    """Microsoft 365 alone, called Active Directory: the original's most common mistake."""
+def with_exchange(ward: Clinic) -> dict[str, str]:
+    """What Exchange on premises wants beside it."""
+    password = f"literal:{tenant.DEMO_MAILBOX_PASSWORD}"
+    return {"password": password, "autodiscover_url": ward.sandbox.exchange_url}
+
+
+@pytest.mark.parametrize("filled_in", [False, True])
+async def test_the_wrong_directory_type_is_said_in_one_sentence(clinic: Opened, filled_in: bool) -> None:
+    """Microsoft 365 alone, called Active Directory: the original's most common mistake. One option is enough for it."""
     async with clinic(microsoft="microsoft-365") as ward:
-        layers = await wrong_type(ward)
+        layers = await wrong_type(ward, **(with_exchange(ward) if filled_in else {}))
     failed = [layer for layer in layers if layer["status"] == "failed"]
     assert failed[0]["step"] == "directory type"
     assert failed[0]["detail"].startswith("[account] directory_type is microsoft-active-directory, but ")
@@ -86,7 +91,7 @@ async def test_the_wrong_directory_type_is_said_in_one_sentence(clinic: Opened) 
 async def test_hybrid_examines_both_platforms_under_names_of_their_own(clinic: Opened) -> None:
     """Active Directory with a tenant: Exchange first, then Microsoft 365."""
     async with clinic(microsoft="microsoft-365", require="none") as ward:
-        layers = await wrong_type(ward)
+        layers = await wrong_type(ward, **with_exchange(ward))
     steps = [layer["step"] for layer in layers]
     assert steps.index("impersonation") + 1 == steps.index("microsoft 365 autodiscover")
     assert steps.index("microsoft 365 impersonation") + 1 == steps.index("directory server")
