@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from daemon.sandbox import World, small_world
+from daemon.sandbox.tenant import DEMO_PROBE
 from daemon.sandbox.world import (
     DEMO_ACCOUNT_CODE,
     DEMO_APPLICATION_ID,
@@ -70,6 +71,10 @@ def secretive_world() -> World:
             client_id=DEMO_CLIENT_ID, client_secret=CANARIES["client secret"], account_code=DEMO_ACCOUNT_CODE
         )
     )
+    # The mailbox account of both sites, on premises.
+    person = world.tenant.people[DEMO_EMAIL]
+    person.password, person.mailbox, person.may_impersonate = CANARIES["mailbox password"], "on-premises", True
+    world.tenant.people[DEMO_PROBE].mailbox = "on-premises"
     return world
 
 
@@ -107,8 +112,15 @@ class Office:
 
     def _site(self, url: str, sign_in: dict[str, str]) -> dict[str, dict[str, str]]:
         return {
-            "account": {"smtp_address": DEMO_EMAIL, "password": f"literal:{CANARIES['mailbox password']}"},
-            "binding": {"service_url": url, "trusted_suffixes": "localhost", **sign_in},
+            "account": {
+                "smtp_address": DEMO_EMAIL,
+                "password": f"literal:{CANARIES['mailbox password']}",
+                "impersonation_probe": DEMO_PROBE,
+                "autodiscover_url": self.addresses.exchange_url,
+                "trusted_hosts": "localhost",
+            },
+            # A trouble strikes the mailbox first; not required, it does not keep the bind from going on.
+            "binding": {"service_url": url, "trusted_suffixes": "localhost", "require": "none", **sign_in},
             "connection": self.connection,
         }
 
