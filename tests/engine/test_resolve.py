@@ -144,7 +144,7 @@ async def test_a_cap_on_members_is_said(site: Running) -> None:
         ("group=%00", "group"),
         ("group=" + "x" * 1025, "group"),
         ("group=x&members=perhaps", "members"),
-        ("adress=a@example.test", "adress"),
+        ("who=a@example.test", "who"),
     ],
 )
 async def test_a_bad_query_is_named(site: Running, query: str, field: str) -> None:
