@@ -285,6 +285,7 @@ async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str
         _log.exception("the daemon stopped because of a defect")
         return EXIT_INTERNAL
     finally:
+        gc.unfreeze()
         for number in handlers:
             loop.remove_signal_handler(number)
     return EXIT_WELL

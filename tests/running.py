@@ -35,8 +35,11 @@ from daemon.store.vault import SealedVault
 from states import Snapshot, State, Step
 from tests.clock import ManualClock
 
-LONGEST = 30.0
+LONGEST = 60.0
 """Seconds of real time after which a test that waits for a result has failed."""
+
+TURN = 0.001
+"""Seconds of real time between two looks: a loop that never rests keeps the writer's threads from their turn."""
 
 PATIENCE = 0.25
 """Seconds of real time that a call may take while the manual time stands still for it."""
@@ -134,7 +137,7 @@ class Running:
                 await self.manual.advance(step)
                 began = time.monotonic()
                 while not (self.idle() or true() or time.monotonic() - began > PATIENCE):  # noqa: ASYNC110
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(TURN)
 
     def idle(self) -> bool:
         """Nothing is on the wire, and nothing waits for its record."""
@@ -187,7 +190,7 @@ async def eventually(true: Callable[[], object], why: str = "") -> None:
     try:
         async with asyncio.timeout(LONGEST):
             while not true():  # noqa: ASYNC110 - nobody sets an event for it
-                await asyncio.sleep(0)
+                await asyncio.sleep(TURN)
     except TimeoutError:
         raise AssertionError(f"never came true: {why or true}") from None
 

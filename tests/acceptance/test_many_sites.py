@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -50,10 +49,17 @@ def settled(api: Api) -> bool:
     return api.ask("GET", "/-/ready").status == 200
 
 
-def most_in_a_second(records: list[Record]) -> int:
-    """The most binds that were begun within any second, wherever it begins."""
-    starts = sorted(datetime.fromisoformat(r["at"]) for r in records if r["event"] == "bind_requested")
-    return max(bisect_left(starts, begin + timedelta(seconds=1)) - number for number, begin in enumerate(starts))
+def ahead_of_pace(records: list[Record]) -> list[int]:
+    """The binds that began before the pace allowed.
+
+    Counted from the daemon's first record, since a busy machine delays a bind after its slot but never brings
+    one forward: the n-th cannot begin before n slots have passed, less the one burst. What a single second may
+    hold is shown where time is virtual, in tests/engine/test_herd.py.
+    """
+    at = [(r["event"], datetime.fromisoformat(r["at"])) for r in records]
+    begin = min(when for _, when in at)
+    starts = sorted(when for event, when in at if event == "bind_requested")
+    return [number for number, when in enumerate(starts) if number > PACE * (1 + (when - begin).total_seconds())]
 
 
 def test_a_thousand_sites_are_bound_paced_and_changed_one_by_one(tmp_path: Path, simulated: Simulated) -> None:
@@ -72,7 +78,7 @@ def test_a_thousand_sites_are_bound_paced_and_changed_one_by_one(tmp_path: Path,
         assert {site["state"] for site in sites.values()} == {"bound"}
         assert len({site["site_code"] for site in sites.values()}) == SITES
         records = api.audit()
-        assert most_in_a_second(records) <= 2 * PACE
+        assert ahead_of_pace(records) == []
         assert [r["event"] for r in records].count("bind_requested") == SITES
         said = sitebind("status", "--config", folder)
         assert (said.code, said.out.startswith(f"{SITES} sites: {SITES} bound")) == (0, True)

@@ -13,7 +13,7 @@ from daemon.sandbox import Sandbox
 from states import State
 from tests.clock import ManualClock
 from tests.engine.conftest import DAEMON
-from tests.running import Running, eventually, running, sandboxed, site_options, write
+from tests.running import LONGEST, TURN, Running, eventually, running, sandboxed, site_options, write
 
 MANY = 200
 
@@ -47,10 +47,10 @@ async def test_two_hundred_sites_bind_at_the_pace(folder: Path, tmp_path: Path, 
             write(folder / f"s{number}.ini", site_options(sandbox))
         async with running(folder, sandbox, clock) as run:
             await eventually(lambda: len(run.daemon.configuration.sites) == MANY)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(LONGEST):
                 while any(now.state is not State.BOUND for now in run.daemon.driver.snapshots.values()):
                     await clock.advance(0.05)
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(TURN)
             reports = [(await run.daemon.journal.reports(name))[0] for name in run.daemon.driver.snapshots]
             started = sorted(report.started_at.timestamp() for report in reports)
             for begin in started:
