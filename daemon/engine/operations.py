@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from daemon.config.model import DaemonSettings, SecretSource
+from daemon.engine.config_views import ConfigEdit, ConfigView
 from daemon.ports import AuditRecord, BindReport, ObjectKind, Rekeyed, Resolution, Secret
 from states import BindStep, HeldBinding, Problem, State
 
@@ -103,6 +104,16 @@ class ReloadAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigWritten:
+    """A changed configuration file. `backup` is the name of the file as it was; `bind_id` the bind that this began."""
+
+    etag: str
+    backup: str
+    reload: ReloadAnswer
+    bind_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One line of a health answer."""
 
@@ -187,6 +198,16 @@ class Operations(Protocol):
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         """Read the configuration again now. Raises `daemon.ports.JournalUnavailable`."""
+
+    async def config(self, site: str) -> ConfigView:
+        """The site's configuration file, without its secrets. Raises `UnknownSite`."""
+
+    async def write_config(self, site: str, edit: ConfigEdit, *, caller: Caller) -> ConfigWritten:
+        """Change the site's file and apply it; written and recorded, or not at all.
+
+        Raises `UnknownSite`, `daemon.ports.JournalUnavailable` and, of `daemon.engine.config_views`, `ConfigRejected`,
+        `ConfigChanged`, `ConfigManaged`, `ConfigNotWritten`.
+        """
 
     async def rekey_vault(self, *, caller: Caller, source: SecretSource | None = None) -> Rekeyed:
         """Seal every record of the vault with the key at `source`, or with a new key file.
