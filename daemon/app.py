@@ -29,6 +29,7 @@ from daemon.engine.care import Caretaker
 from daemon.engine.clock import SystemClock
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
+from daemon.engine.feed import feed_over
 from daemon.engine.fingerprints import Fingerprints
 from daemon.engine.front import FrontDoor
 from daemon.engine.live import LiveBinds
@@ -151,6 +152,7 @@ def compose(
             snapshot_of=driver.snapshots.__getitem__,
         )
     )
+    feed = feed_over(journal, driver=driver, live=live, clock=clock)
     front = FrontDoor(
         driver=driver,
         configuration=configuration,
@@ -173,7 +175,9 @@ def compose(
         token=lambda: token.value,
         vault=vault,
         unwiped=caretaker.unwiped,
+        feed=feed,
     )
+    feed.attach(front.site)
     web = WebServer(front, observer, access=access, exposition=telemetry.exposition, clock=clock)
     supervisor = Supervisor(
         driver=driver,

@@ -262,6 +262,9 @@ class Observer(Protocol):
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """The daemon answered a request; `route` is the pattern, never the raw path."""
 
+    def event_streams(self, *, clients: int, dropped: int = 0) -> None:
+        """So many clients follow what happens now; `dropped` more were too slow and were cut off."""
+
 
 class Inbox(Protocol):
     """Where anybody posts events; only the driver applies them."""

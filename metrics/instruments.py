@@ -180,6 +180,10 @@ class Instruments:
             "route",
             "code",
         )
+        self.stream_clients = self._gauge("sitebind_event_stream_clients", "Clients that follow the event stream now.")
+        self.streams_dropped = self._tally(
+            "sitebind_event_stream_dropped", "Clients of the event stream that were too slow and were cut off."
+        )
 
     def _tally(self, name: str, documentation: str, *labels: str) -> Tally:
         made = Tally(name, documentation, labels)

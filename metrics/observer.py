@@ -62,3 +62,8 @@ class MetricsObserver:
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         self._instruments.http_request(method=method, route=route, status=status)
+
+    def event_streams(self, *, clients: int, dropped: int = 0) -> None:
+        self._instruments.stream_clients.touch().set(clients)
+        if dropped:
+            self._instruments.streams_dropped.count(by=dropped)

@@ -6,7 +6,7 @@ belongs, so that the first failed line always names what is to be mended.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final, NoReturn
@@ -42,15 +42,26 @@ _REMEDIES: Final = {
 LET_IN: Final = "not locked, no second step asked for, no expired password: the service let it in"
 
 
+Told = Callable[[BindStep], None]
+
+
+def nobody(_layer: BindStep) -> None:
+    """Nobody waits for single layers."""
+
+
 class Ended(Exception):
     """A layer failed; its line is written."""
 
 
 class Chart:
-    """The report as it grows. `proxied` says which way the layers that nobody reached belong to."""
+    """The report as it grows. `proxied` says which way the layers that nobody reached belong to.
 
-    def __init__(self, clock: Clock) -> None:
+    `told` is called with every line as it is written, and again with one that a later layer proved wrong.
+    """
+
+    def __init__(self, clock: Clock, told: Told = nobody) -> None:
         self._clock = clock
+        self._told = told
         self._steps: list[BindStep] = []
         self.proxied = False
 
@@ -118,11 +129,14 @@ class Chart:
         at = next(number for number, step in enumerate(steps) if step.step == name)
         detail = f"{steps[at].detail}; but {fault.detail}"
         steps[at] = replace(steps[at], status="failed", detail=detail, remedy=fault.fault.remedy)
+        self._told(steps[at])
 
     def _write(self, name: str, line: Line, *, seconds: float = 0.0) -> None:
-        self._steps.append(
-            BindStep(step=name, status=line.status, seconds=round(seconds, 4), detail=line.detail, remedy=line.remedy)
+        step = BindStep(
+            step=name, status=line.status, seconds=round(seconds, 4), detail=line.detail, remedy=line.remedy
         )
+        self._steps.append(step)
+        self._told(step)
 
 
 def _remedy(name: str, fault: Fault) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from daemon.config.model import SiteSettings
 from daemon.engine.binding import lifetime, who
-from daemon.engine.chart import LET_IN, Chart, Ended
+from daemon.engine.chart import LET_IN, Chart, Ended, Told, nobody
 from daemon.engine.issuing import SignIn
 from daemon.engine.microsoft import MicrosoftSide
 from daemon.engine.microsoft_doctor import MicrosoftDoctor, not_reached
@@ -82,12 +82,19 @@ class Doctor:
         self._resolve = resolve
         self._clock = clock
 
-    async def examine(self, patient: Patient) -> tuple[BindStep, ...]:
-        """Every layer in order, with what was not reached behind the first one that failed."""
-        chart = Chart(self._clock)
+    async def examine(self, patient: Patient, told: Told = nobody) -> tuple[BindStep, ...]:
+        """Every layer in order, with what was not reached behind the first one that failed.
+
+        `told` is called with the layers as they end; those of the Microsoft side end together.
+        """
+        chart = Chart(self._clock, told)
         with suppress(Ended):
             await self._walk(patient, chart)
-        return (*chart.finished(), *await self._microsoft_side(patient))
+        way = chart.finished()
+        side = await self._microsoft_side(patient)
+        for layer in side:
+            told(layer)
+        return (*way, *side)
 
     async def _microsoft_side(self, patient: Patient) -> tuple[BindStep, ...]:
         """A way of its own, whatever became of the way to the service; only the way out is the same."""

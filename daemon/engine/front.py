@@ -14,6 +14,8 @@ from daemon.config.secrets import resolve
 from daemon.engine.care import Unwiped
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
+from daemon.engine.feed import Feed
+from daemon.engine.happenings import Following
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import (
     Caller,
@@ -58,6 +60,7 @@ class FrontDoor:
         token: Callable[[], Secret | None],
         vault: Vault,
         unwiped: Mapping[str, Unwiped],
+        feed: Feed,
     ) -> None:
         self._driver = driver
         self._configuration = configuration
@@ -70,6 +73,7 @@ class FrontDoor:
         self._clock = clock
         self._token = token
         self._vault = vault
+        self._feed = feed
         self._own_problems = ProcessProblems(
             driver=driver, configuration=configuration, vault=vault, unwiped=unwiped, clock=clock
         )
@@ -219,7 +223,8 @@ class FrontDoor:
     async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
         """Examine every layer between this server and a working binding."""
         self._known(site)
-        return await self._practice.examine(site, caller=caller, sign_in=sign_in)
+        told = self._feed.telling_layers(site, run=caller.request_id or "")
+        return await self._practice.examine(site, caller=caller, sign_in=sign_in, told=told)
 
     async def lookup(self, site: str, lookup: Lookup) -> Resolution:
         """Look an address or a group up in the site's directory."""
@@ -243,6 +248,12 @@ class FrontDoor:
         if site is not None:
             self._known(site)
         return await self._journal.audit(site=site, after=after, limit=limit)
+
+    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
+        """Hear of everything as it happens."""
+        if site is not None:
+            self._known(site)
+        return self._feed.follow(site=site, after=after, cut=cut)
 
     def healthy(self) -> Health:
         """About the process and its loop only: being able to answer is the proof."""

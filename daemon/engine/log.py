@@ -144,6 +144,9 @@ class LogObserver:
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """The web layer writes its own line."""
 
+    def event_streams(self, *, clients: int, dropped: int = 0) -> None:
+        """The web layer writes its own line."""
+
 
 def _line(step: Step) -> tuple[int, str]:
     before, after, event = step.before, step.after, step.event
@@ -212,6 +215,10 @@ class Observers:
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Pass on."""
         self._each("http_request", method=method, route=route, status=status, seconds=seconds)
+
+    def event_streams(self, *, clients: int, dropped: int = 0) -> None:
+        """Pass on."""
+        self._each("event_streams", clients=clients, dropped=dropped)
 
 
 class Narrator:

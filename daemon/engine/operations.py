@@ -5,14 +5,18 @@ Implemented by `daemon.engine.supervisor.Supervisor`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.engine.config_views import ConfigEdit, ConfigView
 from daemon.ports import AuditRecord, BindReport, ObjectKind, Rekeyed, Resolution, Secret
 from states import BindStep, HeldBinding, Problem, State
+
+if TYPE_CHECKING:  # they hold views of sites, which stand here
+    from daemon.engine.happenings import Following
 
 Outcome = Literal["applied", "unchanged", "rejected"]
 ChangeResult = Literal["applied", "rebind", "needs_restart"]
@@ -187,7 +191,8 @@ class Operations(Protocol):
         """Examine every layer between this server and a working binding, without touching the binding.
 
         Held keys are proved by one cheap call; with `sign_in` a real login is made and ended again. The run is
-        recorded first. Raises `UnknownSite`; with `sign_in` also `daemon.ports.JournalUnavailable`.
+        recorded first. Those who follow hear of each layer as it ends, under the caller's request id, and again of one
+        that a later layer proved wrong. Raises `UnknownSite`; with `sign_in` also `daemon.ports.JournalUnavailable`.
         """
 
     async def lookup(self, site: str, lookup: Lookup) -> Resolution:
@@ -217,6 +222,13 @@ class Operations(Protocol):
 
     async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
         """Audit records with `seq > after`. Raises `UnknownSite` for a site that was never known."""
+
+    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
+        """Hear of everything as it happens, of every site or of one; with `after` first of the records behind it.
+
+        How the sites look is told at once. `cut` is called when the client is too slow and nothing more will come.
+        Raises `UnknownSite`.
+        """
 
     def healthy(self) -> Health:
         """About the process and its loop only."""

@@ -131,7 +131,7 @@ class Performer:
             self._one_time.forget(site)
         elif snapshot.open is not None and snapshot.open.actor != DAEMON:  # else it is a retry of what is kept
             self._one_time.accept(site)
-        self._live.begin(effect.bind_id)
+        self._live.begin(effect.bind_id, site=site)
         progress = Progress(self._clock, lambda step: self._stepped(site, effect.bind_id, step))
         task = self._tasks.start(
             self._bind(snapshot, effect, progress, earlier=self._binds.get(site)),

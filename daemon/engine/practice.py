@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from daemon.config.model import SiteSettings
+from daemon.engine.chart import Told, nobody
 from daemon.engine.doctor import NO_KEYS, Doctor, Patient
 from daemon.engine.driver import Driver
 from daemon.engine.issuing import SignIn
@@ -65,12 +66,15 @@ class Practice:
         self._settings_of = settings_of
         self._turns: dict[str, asyncio.Lock] = {}
 
-    async def examine(self, site: str, *, caller: Caller, sign_in: bool) -> tuple[BindStep, ...]:
-        """Every layer of a known site. With `sign_in` a real login; raises `JournalUnavailable` then."""
+    async def examine(self, site: str, *, caller: Caller, sign_in: bool, told: Told = nobody) -> tuple[BindStep, ...]:
+        """Every layer of a known site, each `told` as it ends.
+
+        With `sign_in` a real login; raises `JournalUnavailable` then.
+        """
         if not sign_in:
-            return await self._doctor.examine(await self._outpatient(self._visit(site, caller)))
+            return await self._doctor.examine(await self._outpatient(self._visit(site, caller)), told)
         async with self._turns.setdefault(site, asyncio.Lock()):
-            return await self._doctor.examine(await self._inpatient(self._visit(site, caller)))
+            return await self._doctor.examine(await self._inpatient(self._visit(site, caller)), told)
 
     def _visit(self, site: str, caller: Caller) -> _Visit:
         return _Visit(now=self._driver.snapshots[site], settings=self._settings_of(site), caller=caller)

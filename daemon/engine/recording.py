@@ -6,7 +6,7 @@ from datetime import datetime
 
 from daemon.engine.live import LiveBinds
 from daemon.ports import BindReport, BindState, JournalEntry
-from states import BindStep, Fault, Ignored, Moved, OpenBind, Refused, Step, detail_of
+from states import Event, Ignored, Moved, OpenBind, Refused, Step, detail_of
 from states.events import BindFailed, BindSucceeded
 
 
@@ -60,25 +60,30 @@ def _report(step: Moved, *, at: datetime, live: LiveBinds) -> BindReport | None:
 
 
 def _closed(step: Moved, opened: OpenBind, *, at: datetime, live: LiveBinds) -> BindReport:
-    state: BindState = "cancelled"
-    fault: Fault | None = None
-    steps: tuple[BindStep, ...] = live.steps(opened.bind_id)
-    if isinstance(step.event, BindSucceeded):
-        state, steps = "succeeded", step.event.steps
-    elif isinstance(step.event, BindFailed):
-        state, fault, steps = "failed", step.event.fault, step.event.steps
+    event = step.event
     return BindReport(
         id=opened.bind_id,
         site=step.after.site,
         attempt=opened.attempt,
         actor=opened.actor,
         reason=opened.reason,
-        state=state,
+        state=ending(event),
         started_at=opened.started_at,
         finished_at=at,
-        fault=fault,
-        steps=steps,
+        fault=event.fault if isinstance(event, BindFailed) else None,
+        steps=event.steps if isinstance(event, (BindSucceeded, BindFailed)) else live.steps(opened.bind_id),
     )
+
+
+def ending(event: Event) -> BindState:
+    """How a bind ended by this event."""
+    match event:
+        case BindSucceeded():
+            return "succeeded"
+        case BindFailed():
+            return "failed"
+        case _:
+            return "cancelled"
 
 
 def report_of(site: str, opened: OpenBind) -> BindReport:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,15 +13,17 @@ import aiosqlite
 
 from daemon.ports import AuditRecord, BindReport, ChainReport, JournalEntry, JournalUnavailable
 from daemon.store.audit import known_end, newest_records, read_records, walk_on
-from daemon.store.chain import Walk, link, whole
+from daemon.store.chain import Row, Walk, link, whole
 from daemon.store.connection import close_quietly, connect_reader, make_private, on_thread
 from daemon.store.holder import Holder
-from daemon.store.rows import REPORT_COLUMNS, document_of, report_of, report_row, snapshot_of
+from daemon.store.rows import REPORT_COLUMNS, document_of, record_of, report_of, report_row, snapshot_of
 from daemon.store.trouble import unavailable
 from daemon.store.writer import Prepared, Statement, Writer
 from states import Snapshot
 
 T = TypeVar("T")
+
+_log = logging.getLogger("sitebind.store")
 
 CHUNK = 2_000
 """Records verified in one trip to the reader's thread: about 3 ms, so that other readers get their turn."""
@@ -36,6 +39,7 @@ class SqliteJournal:
     def __init__(self, path: Path, *, committed: Callable[[int], None] = _nobody) -> None:
         self.path = path
         self._committed = committed
+        self._listener: Callable[[int, Iterator[AuditRecord]], None] | None = None
         self._turns = asyncio.Lock()
         self._holder: Holder | None = None
         self._writer: Writer | None = None
@@ -59,6 +63,15 @@ class SqliteJournal:
         """Commit what waits, then let go of everything. Closing twice is well."""
         async with self._turns:
             await self._close()
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last committed record; 0 when there is none, or the journal is closed."""
+        return 0 if self._writer is None else self._writer.head.seq
+
+    def listen(self, listener: Callable[[int, Iterator[AuditRecord]], None]) -> None:
+        """Tell `listener` of every committed group: how many records, and the records, made as they are asked for."""
+        self._listener = listener
 
     async def append(self, entry: JournalEntry) -> int:
         """See the port. Also raises TypeError or ValueError for an entry that cannot be recorded.
@@ -131,6 +144,14 @@ class SqliteJournal:
         walk.must_reach(known)
         return walk.report()
 
+    def _told(self, rows: list[Row]) -> None:
+        self._committed(len(rows))
+        if self._listener is not None:
+            try:
+                self._listener(len(rows), map(record_of, rows))
+            except Exception:  # noqa: BLE001 - logged; the records are durable, and who hears of them must not undo that
+                _log.exception("records %d to %d were not told", rows[0][0], rows[-1][0])
+
     def _writing(self) -> Writer:
         if self._writer is None:
             raise JournalUnavailable(f"the journal {self.path} is closed")
@@ -141,7 +162,7 @@ class SqliteJournal:
             return
         path, holder = await asyncio.to_thread(_take, self.path)
         self._holder = holder
-        writer = Writer(path, committed=self._committed)
+        writer = Writer(path, committed=self._told)
         await writer.open()
         self._writer = writer
         self._reader = await connect_reader(path)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 import aiosqlite
 
 from daemon.ports import JournalUnavailable
-from daemon.store.chain import START, Head, Link
+from daemon.store.chain import START, Head, Link, Row
 from daemon.store.connection import BUSY_MILLISECONDS, close_quietly, connect_writer, on_thread, transaction
 from daemon.store.schema import migrate
 from daemon.store.trouble import unavailable
@@ -98,18 +98,19 @@ def _cancel_at_the_next_wait() -> None:
 
 
 class _Group:
-    """One transaction, called on the connection's thread. Its `head` is the chain's end behind it."""
+    """One transaction, called on the connection's thread; gives the chain's end behind it. `records` are its own."""
 
     def __init__(self, steps: Sequence[Prepared], head: Head, *, file: tuple[str, int]) -> None:
         self._steps = steps
         self._head = head
         self._file = file
+        self.records: list[Row] = []
 
     def __call__(self, connection: sqlite3.Connection) -> Head:
         path, inode = self._file
         if os.stat(path).st_ino != inode:  # noqa: PTH116 - half the time, for every group
             raise FileNotFoundError(_REPLACED)
-        head, records = self._head, []
+        head, records = self._head, self.records
         snapshots: dict[str, tuple[str, str, int]] = {}
         for step in self._steps:
             head, row = step.link.join(head)
@@ -132,9 +133,9 @@ _REPLACED = "the file was moved, deleted or replaced under the daemon. Put the r
 
 
 class Writer:
-    """`path` is the database file, which must exist; `committed` is told how many records each group held."""
+    """`path` is the database file, which must exist; `committed` is told the records of each group."""
 
-    def __init__(self, path: Path, *, committed: Callable[[int], None]) -> None:
+    def __init__(self, path: Path, *, committed: Callable[[list[Row]], None]) -> None:
         self._path = path
         self._name = str(path)
         self._committed = committed
@@ -227,10 +228,11 @@ class Writer:
     async def _commit(self, connection: aiosqlite.Connection, waiting: list[_Waiting]) -> None:
         steps = [cast("Prepared", one.what) for one in waiting]
         before = self.head.seq
-        self.head = await on_thread(connection, _Group(steps, self.head, file=(self._name, self._inode)))
+        group = _Group(steps, self.head, file=(self._name, self._inode))
+        self.head = await on_thread(connection, group)
         for seq, one in enumerate(waiting, start=before + 1):
             one.end(seq)
-        self._committed(len(waiting))
+        self._committed(group.records)
 
     async def _work(self, connection: aiosqlite.Connection, waiting: list[_Waiting]) -> None:
         (one,) = waiting

@@ -100,11 +100,12 @@ def bind_json(report: BindReport) -> Json:
         "fault": None if report.fault is None else report.fault.code,
         "started_at": moment(report.started_at),
         "finished_at": _moment_or_none(report.finished_at),
-        "steps": [_step(step) for step in report.steps],
+        "steps": [step_json(step) for step in report.steps],
     }
 
 
-def _step(step: BindStep) -> Json:
+def step_json(step: BindStep) -> Json:
+    """A step of a bind, or a layer of the doctor."""
     return {
         "step": step.step,
         "status": step.status,
@@ -116,7 +117,7 @@ def _step(step: BindStep) -> Json:
 
 def layers_json(layers: Iterable[BindStep]) -> Json:
     """A doctor's report: a bind report's steps, layer by layer."""
-    return {"layers": [_step(step) for step in layers]}
+    return {"layers": [step_json(step) for step in layers]}
 
 
 def audit_json(record: AuditRecord) -> Json:

@@ -152,8 +152,11 @@ def _refuse(field: str, why: str) -> NoReturn:
 def whole(request: web.Request, name: str, *, default: int) -> int:
     """A whole number from the query. Raises `HttpProblem`."""
     given = request.query.get(name)
-    if given is None:
-        return default
+    return default if given is None else number(given, name)
+
+
+def number(given: str, name: str) -> int:
+    """A whole number as it was sent. Raises `HttpProblem`."""
     if not (given.isascii() and _WHOLE.fullmatch(given)):
         raise HttpProblem(400, "bad-query", f"{name} must be a whole number, not {given!r}.", field=name)
     return int(given)

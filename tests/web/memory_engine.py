@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.engine.clock import SystemClock
+from daemon.engine.feed import Feed
+from daemon.engine.happenings import Following
 from daemon.engine.operations import (
     Caller,
     Check,
@@ -20,7 +23,7 @@ from daemon.engine.operations import (
     UnknownBind,
     UnknownSite,
 )
-from daemon.ports import AuditRecord, BindReport, JournalUnavailable, Rekeyed, Secret
+from daemon.ports import AuditRecord, BindReport, Clock, JournalUnavailable, Rekeyed, Secret
 from states import (
     BindStep,
     Event,
@@ -57,10 +60,10 @@ NOTHING = "0" * 64
 class MemoryEngine:
     """Implements `daemon.engine.operations.Operations`; time passes a second with every event."""
 
-    def __init__(self, *sites: str) -> None:
+    def __init__(self, *sites: str, clock: Clock | None = None) -> None:
         self.settings = DaemonSettings(port=0)
         self.token: Secret | None = None
-        self.access = MemoryAccess(SystemClock())
+        self.access = MemoryAccess(clock or SystemClock())
         self.journal_down = False
         self.broken: Exception | None = None
         self.well = True
@@ -75,6 +78,8 @@ class MemoryEngine:
         self._lifecycle = Lifecycle()
         self._snapshots: dict[str, Snapshot] = {}
         self._reports: dict[str, list[BindReport]] = {}
+        self.feed = Feed(trail=_Records(self.records), snapshots=self._snapshots, clock=clock or SystemClock())
+        self.feed.attach(self.site)
         self.asked = asyncio.Event()
         self._ended = asyncio.Condition()
         for site in sites:
@@ -133,6 +138,7 @@ class MemoryEngine:
         self._snapshots[site] = step.after
         if not isinstance(step, Refused):
             self._record(site, step)
+            self.feed.saw(step)
         return step
 
     # What the web layer asks.
@@ -279,6 +285,11 @@ class MemoryEngine:
         wanted = [r for r in self.records if r.seq > after and site in (None, r.site)]
         return wanted[:limit]
 
+    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
+        if site is not None:
+            self._known(site)
+        return self.feed.follow(site=site, after=after, cut=cut)
+
     def healthy(self) -> Health:
         status = "pass" if self.well else "fail"
         return Health(ok=self.well, checks=(Check(name="loop", status=status, text="turns"),))
@@ -325,3 +336,18 @@ class MemoryEngine:
                 hash=hashlib.sha256(f"{previous}{seq}".encode()).hexdigest(),
             )
         )
+        self.feed.recorded(1, iter(self.records[-1:]))
+
+
+class _Records:
+    """The audit trail as the feed wants it."""
+
+    def __init__(self, records: list[AuditRecord]) -> None:
+        self._records = records
+
+    @property
+    def last_seq(self) -> int:
+        return len(self._records)
+
+    async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
+        return [r for r in self._records if r.seq > after and site in (None, r.site)][:limit]

@@ -1,0 +1,162 @@
+"""One client of the feed: what waits for it, bounded, and how it catches up from the database.
+
+A client that resumes, and one that is there when more is committed at once than it may hold, reads the audit trail
+from the database until there is nothing more, and goes on with what is told. No record is lost on the way, because a
+record is told after its commit, so what is not in the database yet is told later; and none comes twice, because each
+is handed out only behind the last one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import Final, Protocol
+
+from daemon.engine.happenings import Counted, Happening, Recorded, SiteChanged
+from daemon.engine.operations import SiteView
+from daemon.ports import AuditRecord
+
+MOST_WAITING: Final = 1024
+"""So many happenings may wait for a client; then it is dropped. Changes of a site and counters wait once each."""
+BATCH: Final = 100
+"""At most so many are handed out at once, so that encoding them does not hold the loop up."""
+PAGE: Final = 200
+
+
+class Trail(Protocol):
+    """The audit trail, as far as it is needed here."""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last committed record; 0 when there is none."""
+
+    async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
+        """Records with `seq > after` in order. Raises `JournalUnavailable`."""
+
+
+class Subscription:
+    """Implements `daemon.engine.happenings.Following`.
+
+    `cut` is called when the client is dropped, `closed` once when it is over. With `after` older records come first.
+    """
+
+    def __init__(
+        self,
+        *,
+        site: str | None,
+        after: int | None,
+        trail: Trail,
+        look: Callable[[str], SiteView],
+        cut: Callable[[], None],
+        closed: Callable[[Subscription], None],
+    ) -> None:
+        self.site = site
+        self.woken = asyncio.Event()
+        self.dropped = False
+        self._trail = trail
+        self._look = look
+        self._cut = cut
+        self._closed = closed
+        self._waiting: deque[Happening] = deque()
+        self._sites: dict[str, None] = {}
+        self._counted: Counted | None = None
+        self._handed_out = after or 0
+        self._floor = 0
+        self._behind = after is not None
+        self._committed_meanwhile = False
+
+    def wants(self, site: str) -> bool:
+        """Whether the client asked about this site."""
+        return self.site is None or self.site == site
+
+    def add(self, happening: Happening) -> None:
+        """Let it wait for the client; a client for which too much waits is dropped."""
+        if len(self._waiting) >= MOST_WAITING:
+            self._drop()
+            return
+        self._waiting.append(happening)
+        self.woken.set()
+
+    def add_record(self, recorded: Recorded) -> None:
+        """As `add`; a client that still reads older records finds this one in the database."""
+        if self._behind:
+            self._committed_meanwhile = True
+        else:
+            self.add(recorded)
+
+    def fall_behind(self, first: int) -> None:
+        """Records from number `first` on were committed, too many to wait: the client reads them."""
+        if not self._behind:
+            self._behind, self._floor = True, first - 1
+        self._committed_meanwhile = True
+        self.woken.set()
+
+    def change(self, site: str) -> None:
+        """The site looks different now."""
+        self._sites[site] = None
+        self.woken.set()
+
+    def count(self, counted: Counted) -> None:
+        """There are new counters."""
+        self._counted = counted
+        self.woken.set()
+
+    async def take(self) -> list[Happening]:
+        """What happened since: what waits, then what is read from the database, then the states that they led to."""
+        self.woken.clear()
+        taken = self._taken()
+        if self._behind and not self._waiting:
+            taken += await self._page()
+        if not self._behind and not self._waiting:
+            taken += self._states()
+        if self._behind or self._waiting or self._sites:
+            self.woken.set()
+        return taken
+
+    def close(self) -> None:
+        """End it."""
+        self._clear()
+        self._closed(self)
+
+    def _taken(self) -> list[Happening]:
+        several = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        return [one for one in several if not isinstance(one, Recorded) or self._hand_out(one.record)]
+
+    def _hand_out(self, record: AuditRecord) -> bool:
+        """Whether this record is the next one; else the client has it already."""
+        if record.seq <= self._handed_out:
+            return False
+        self._handed_out = record.seq
+        return True
+
+    async def _page(self) -> list[Happening]:
+        self._committed_meanwhile = False
+        after = max(self._handed_out, self._floor)
+        records = await self._trail.audit(site=self.site, after=after, limit=PAGE)
+        if len(records) < PAGE and not self._committed_meanwhile:
+            # Nothing was committed since the page was asked for: whatever comes now is told.
+            self._behind = False
+        return [Recorded(record=record) for record in records if self._hand_out(record)]
+
+    def _states(self) -> list[Happening]:
+        sites = list(islice(self._sites, BATCH))
+        for site in sites:
+            del self._sites[site]
+        states: list[Happening] = [SiteChanged(view=self._look(site)) for site in sites]
+        if self._counted is not None:
+            states.append(self._counted)
+            self._counted = None
+        return states
+
+    def _drop(self) -> None:
+        self.dropped = True
+        self.close()
+        self._cut()
+
+    def _clear(self) -> None:
+        self._waiting.clear()
+        self._sites.clear()
+        self._counted, self._behind = None, False
+        self.woken.set()
