@@ -15,6 +15,7 @@ from daemon.web.audit import AuditHandlers
 from daemon.web.auth import Door, Scope, is_loopback
 from daemon.web.binds import BindHandlers
 from daemon.web.control import ControlHandlers
+from daemon.web.events import EventHandlers
 from daemon.web.gate import Gate, Handler
 from daemon.web.health import HealthHandlers
 from daemon.web.limits import RateLimit
@@ -133,16 +134,19 @@ class WebServer:
         loopback = is_loopback(host)
         door = Door(self._operations, self._access, clock=self._clock, loopback=loopback, admins=admins)
         control = ControlHandlers(self._operations, door)
+        events = EventHandlers(self._operations, door, observer=self._observer, clock=self._clock)
         routes = (
             *self._control_routes(control),
             *self._token_routes(),
             *self._health_routes(),
             *self._reading_routes(loopback=loopback),
+            ("GET", "/api/v1/events", events.stream, Scope.READ),
         )
         application = self._routed(routes, door, host)
 
         async def stop_waiting(_application: web.Application) -> None:
             control.stop_waiting()
+            events.stop()
 
         application.on_shutdown.append(stop_waiting)
         return application
