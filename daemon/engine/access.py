@@ -66,6 +66,10 @@ class Access:
         """Record that somebody uses the scope admin, before it is done. Raises `JournalUnavailable`."""
         await self._journal.append(self._entry(caller, "admin_used", {"call": what}))
 
+    async def signed(self, actor: str, request_id: str, *, event: str) -> None:
+        """Record that somebody signed in to the page, or out. Raises `JournalUnavailable`."""
+        await self._journal.append(self._entry(Caller(actor=actor, request_id=request_id), event, {}))
+
     def _entry(self, caller: Caller, event: str, detail: dict[str, object]) -> JournalEntry:
         return JournalEntry(
             at=self._clock.now(),

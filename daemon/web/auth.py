@@ -3,7 +3,9 @@
 Health: anyone. Reading, metrics and operating: anyone on a loopback listener and over the Unix socket, unless
 `require_token = yes`; else who shows a token with that scope. Administering: a token with the scope admin, or over
 the socket root, the daemon's own user and the members of `socket_admin_group`. A token that is sent must be right,
-and counts alone, whatever was asked for: a typo in it must not go unnoticed. Called by `daemon.web.gate` and, for
+and counts alone, whatever was asked for: a typo in it must not go unnoticed. A browser shows the cookie of a session
+instead, which stands for its token; it counts where nothing is changed, and on the page, whose forms carry a token
+of their own against forgery. Called by `daemon.web.gate` and, for
 one-time credentials, by `daemon.web.control`.
 """
 
@@ -21,6 +23,7 @@ from daemon.engine.tokens import digest_of
 from daemon.ports import Clock, Scope
 from daemon.web.errors import HttpProblem
 from daemon.web.peer import Admins, is_loopback, origin_key, peer_of, within_this_host
+from daemon.web.sessions import Sessions, cookie_of
 
 __all__ = ["PRINCIPAL", "REQUEST_ID", "Door", "Principal", "Scope", "caller", "is_loopback", "stranger"]
 
@@ -28,6 +31,7 @@ _REMEMBERED: Final = 256
 _EVERYTHING: Final = frozenset(Scope)
 _NOTHING: Final[frozenset[Scope]] = frozenset()
 ON_THIS_MACHINE: Final = frozenset({Scope.READ, Scope.METRICS, Scope.OPERATE})
+_SAFE: Final = frozenset({"GET", "HEAD"})
 _HOW: Final = "Send it as: Authorization: Bearer TOKEN"
 
 
@@ -79,25 +83,51 @@ class Door:
         clock: Clock,
         loopback: bool,
         admins: Admins | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
         self._operations = operations
         self._access = access
         self._clock = clock
         self._loopback = loopback
         self._admins = admins or Admins()
+        self._sessions = sessions
         self._anonymous: dict[tuple[str, frozenset[Scope]], Principal] = {}
 
-    def admit(self, request: web.Request, scope: Scope) -> Principal:
-        """Who calls. Raises `HttpProblem`: 401 for a token that is missing or wrong, 403 for one that may not."""
+    def admit(self, request: web.Request, scope: Scope | None, *, on_page: bool = False) -> Principal:
+        """Who calls. Raises `HttpProblem`: 401 for a token that is missing or wrong, 403 for one that may not.
+
+        None is for anyone; who they are is told all the same.
+        """
         if scope is Scope.HEALTH:
             return self._without_token(request)
         presented = _bearer(request.headers.get("Authorization"))
-        principal = self._without_token(request) if presented is None else self._with_token(presented, request)
-        if scope in principal.scopes:
+        signed_in = None if presented is not None else self._signed_in(request, on_page=on_page)
+        if presented is not None:
+            principal = self.with_token(presented, request)
+        else:
+            principal = signed_in or self._without_token(request)
+        if scope is None or scope in principal.scopes:
             return principal
-        if presented is None:
+        if presented is None and signed_in is None:
             raise self._token_wanted(scope)
         raise _scope_missing(principal, scope)
+
+    def _signed_in(self, request: web.Request, *, on_page: bool) -> Principal | None:
+        """Who a session's cookie stands for; a session whose token is gone stands for nobody."""
+        if self._sessions is None or not (on_page or request.method in _SAFE):
+            return None
+        value = cookie_of(request)
+        if value is None:
+            return None
+        by_itself = "HX-Request" in request.headers or not on_page
+        digest = self._sessions.digest_of(value, active=not by_itself)
+        if digest is None:
+            return None
+        try:
+            return self._with_digest(digest, request)
+        except HttpProblem:
+            self._sessions.end(value)
+            return None
 
     def admit_one_time_credentials(self, request: web.Request) -> None:
         """One-time credentials need the scope admin, and travel only over the socket, loopback or TLS."""
@@ -135,8 +165,12 @@ class Door:
                 self._anonymous[ip, scopes] = found
         return found
 
-    def _with_token(self, presented: str, request: web.Request) -> Principal:
-        digest, at = digest_of(presented), stranger(request)
+    def with_token(self, presented: str, request: web.Request) -> Principal:
+        """Whom a token stands for. Raises `HttpProblem`: 401 for one that is unknown or has expired."""
+        return self._with_digest(digest_of(presented), request)
+
+    def _with_digest(self, digest: str, request: web.Request) -> Principal:
+        at = stranger(request)
         where = at.actor.partition(":")[2]
         configured = self._operations.api_token()
         expected = digest_of(configured.reveal()) if configured is not None else ""

@@ -40,12 +40,17 @@ class HttpProblem(Exception):
         self.members = members
 
 
-def problem_response(error: Exception, request_id: str) -> web.Response:
-    """The answer for anything that a handler raised; what nobody foresaw is logged and becomes a 500."""
+def understood(error: Exception, request_id: str) -> HttpProblem:
+    """The problem behind anything that a handler raised; what nobody foresaw is logged and becomes a 500."""
     problem = _understood(error)
     if problem is None:
         _log.error("a request failed in a way that nobody foresaw", exc_info=error, extra={"request_id": request_id})
-        problem = _unforeseen()
+        return _unforeseen()
+    return problem
+
+
+def problem_response(problem: HttpProblem, request_id: str) -> web.Response:
+    """A problem as a document for programs."""
     return web.Response(
         status=problem.status,
         body=encode(_document(problem, request_id)),

@@ -9,6 +9,7 @@ import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from aiohttp import web
 
@@ -16,7 +17,7 @@ from daemon.engine.access import Access
 from daemon.engine.operations import Caller, Operations
 from daemon.ports import Clock, Observer
 from daemon.web.auth import PRINCIPAL, REQUEST_ID, Door, Scope, caller, stranger
-from daemon.web.errors import HttpProblem, problem_response
+from daemon.web.errors import HttpProblem, problem_response, understood
 from daemon.web.limits import RateLimit
 from daemon.web.origin import HostCheck, check_origin
 
@@ -44,8 +45,21 @@ def request_id_of(request: web.Request) -> str:
     return f"{_chance.getrandbits(64):016x}"
 
 
+class Page(Protocol):
+    """What people see in a browser, as far as the gate has to do with it."""
+
+    def owns(self, request: web.Request) -> bool:
+        """Whether a person looks at the answer: then a problem is a page, and no document for programs."""
+
+    async def check_form(self, request: web.Request) -> None:
+        """Refuse a form that none of our pages made for this browser. Raises `HttpProblem`."""
+
+    def problem(self, request: web.Request, problem: HttpProblem) -> web.StreamResponse:
+        """A problem as a page, with what to do next."""
+
+
 class Gate:
-    """The middleware. `scopes` says what each handler is for; what is in no list is for readers."""
+    """The middleware. `scopes` says what each handler is for, None is for anyone; what is in no list is for readers."""
 
     def __init__(
         self,
@@ -57,6 +71,7 @@ class Gate:
         door: Door,
         hosts: HostCheck,
         limits: RateLimit,
+        page: Page | None = None,
     ) -> None:
         self._operations = operations
         self._observer = observer
@@ -65,34 +80,44 @@ class Gate:
         self._door = door
         self._hosts = hosts
         self._limits = limits
-        self.scopes: Mapping[Handler, Scope] = {}
+        self._page = page
+        self.scopes: Mapping[Handler, Scope | None] = {}
 
     @web.middleware
     async def pass_through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer one request; whatever is raised inside becomes a problem document."""
         started = self._clock.monotonic()
         request_id = request[REQUEST_ID] = request_id_of(request)
+        page = self._page if self._page is not None and self._page.owns(request) else None
         response: web.StreamResponse
         try:
-            if self._admit(request) is Scope.ADMIN:
+            scope = self._admit(request, on_page=page is not None)
+            if page is not None and request.method == "POST":
+                await page.check_form(request)
+            if scope is Scope.ADMIN:
                 await self._access.administers(caller(request), what=_what(request))
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - this is the edge; nothing is swallowed, all is answered
-            if isinstance(error, HttpProblem) and error.status in REFUSED:
-                self._note_refusal(request, error)
-            response = problem_response(error, request_id)
+            response = self._answer_to(error, request, page)
         if not response.prepared:
             dress(response, request_id)
         self._tell(request, response.status, self._clock.monotonic() - started)
         return response
 
-    def _admit(self, request: web.Request) -> Scope:
+    def _answer_to(self, error: Exception, request: web.Request, page: Page | None) -> web.StreamResponse:
+        request_id = request[REQUEST_ID]
+        problem = understood(error, request_id)
+        if isinstance(error, HttpProblem) and error.status in REFUSED:
+            self._note_refusal(request, error)
+        return problem_response(problem, request_id) if page is None else page.problem(request, problem)
+
+    def _admit(self, request: web.Request, *, on_page: bool) -> Scope | None:
         settings = self._operations.settings
         scope = self.scopes.get(request.match_info.handler, Scope.READ)
         try:
             host = self._hosts.check(request, settings.allowed_hosts)
-            check_origin(request, host)
-            principal = request[PRINCIPAL] = self._door.admit(request, scope)
+            check_origin(request, host, opens_page=on_page)
+            principal = request[PRINCIPAL] = self._door.admit(request, scope, on_page=on_page)
         except HttpProblem:
             # Whoever guesses is slowed down by where they call from: they are nobody yet.
             if scope is not Scope.HEALTH:

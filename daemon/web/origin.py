@@ -73,14 +73,24 @@ def _own_names(request: web.Request) -> tuple[str, ...]:
     return ("localhost",) if transport is not None and peer_of(transport) is not None else ()
 
 
-def check_origin(request: web.Request, host: str) -> None:
-    """Refuse what a page of another origin asks for. Only browsers send these headers."""
+def check_origin(request: web.Request, host: str, *, opens_page: bool = False) -> None:
+    """Refuse what a page of another origin asks for. Only browsers send these headers.
+
+    A link to one of our pages may stand anywhere: `opens_page` lets a person follow it.
+    """
     headers = request.headers
     origin = headers.get("Origin")
     if origin is not None and not _is_own(origin, host):
         raise _cross_origin(f"The page {origin!r} is not ours.")
-    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin") and not (opens_page and _follows(request)):
         raise _cross_origin("A browser sent this on behalf of another site.")
+
+
+def _follows(request: web.Request) -> bool:
+    """Whether a person follows a link to a whole page, as the browser says: no script and no frame asks so."""
+    headers = request.headers
+    to_page = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    return request.method in ("GET", "HEAD") and to_page
 
 
 def _is_own(origin: str, host: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
@@ -26,16 +27,20 @@ from daemon.web.origin import HostCheck
 from daemon.web.peer import Admins
 from daemon.web.resolving import ResolveHandler
 from daemon.web.scrape import Exposition, ScrapeHandler
+from daemon.web.sessions import Sessions
 from daemon.web.sites import SiteHandlers
 from daemon.web.tokens import TokenHandlers
 from daemon.web.vault import VaultHandlers
 from daemon.web.web_config import WebConfigFile
 
+if TYPE_CHECKING:
+    from daemon.web.ui.pages import Pages
+
 LARGEST_BODY: Final = 64 * 1024
 IDLE: Final = 75.0
 """Seconds that a connection may take for a request's headers, and stay open between two requests."""
 
-Route = tuple[str, str, Handler, Scope]
+Route = tuple[str, str, Handler, Scope | None]
 
 
 class UnsafeListener(CannotListen):
@@ -92,8 +97,10 @@ class WebServer:
                 f"[daemon] listen = {settings.host}:{settings.port} is open to the network and needs "
                 "[daemon] api_token. Set it, or listen on 127.0.0.1."
             )
-        self._prepared = await prepared(settings)
-        self._listening.keep(self._prepared.socket)
+        # The templates take time to import, and other things wait meanwhile.
+        ready, _ = await asyncio.gather(prepared(settings), asyncio.to_thread(_pages))
+        self._prepared = ready
+        self._listening.keep(ready.socket)
 
     async def start(self) -> None:
         """Listen. Raises `CannotListen`, and OSError when an address cannot be had; nothing is open then."""
@@ -132,17 +139,23 @@ class WebServer:
 
     def _application(self, host: str, admins: Admins) -> web.Application:
         loopback = is_loopback(host)
-        door = Door(self._operations, self._access, clock=self._clock, loopback=loopback, admins=admins)
+        sessions = Sessions(self._clock)
+        door = Door(
+            self._operations, self._access, clock=self._clock, loopback=loopback, admins=admins, sessions=sessions
+        )
         control = ControlHandlers(self._operations, door)
         events = EventHandlers(self._operations, door, observer=self._observer, clock=self._clock)
+        pages = _pages()(self._operations, access=self._access, sessions=sessions, clock=self._clock, door=door)
         routes = (
             *self._control_routes(control),
             *self._token_routes(),
             *self._health_routes(),
             *self._reading_routes(loopback=loopback),
             ("GET", "/api/v1/events", events.stream, Scope.READ),
+            *pages.routes,
         )
-        application = self._routed(routes, door, host)
+        application = self._routed(routes, door, host, pages=pages)
+        pages.attach(application)
 
         async def stop_waiting(_application: web.Application) -> None:
             control.stop_waiting()
@@ -158,7 +171,7 @@ class WebServer:
         guard = MetricsGuard(ScrapeHandler(self._exposition, loopback=loopback), file)
         return self._routed((*self._health_routes(), ("GET", "/metrics", guard.metrics, Scope.METRICS)), door, host)
 
-    def _routed(self, routes: Iterable[Route], door: Door, host: str) -> web.Application:
+    def _routed(self, routes: Iterable[Route], door: Door, host: str, *, pages: Pages | None = None) -> web.Application:
         gate = Gate(
             self._operations,
             self._observer,
@@ -167,9 +180,10 @@ class WebServer:
             door=door,
             hosts=HostCheck(listener=host),
             limits=self._limits,
+            page=pages,
         )
         application = web.Application(middlewares=[gate.pass_through], client_max_size=LARGEST_BODY)
-        scopes: dict[Handler, Scope] = {}
+        scopes: dict[Handler, Scope | None] = {}
         for method, path, handler, scope in routes:
             scopes[handler] = scope
             application.router.add_route(method, path, handler)
@@ -209,6 +223,12 @@ class WebServer:
         yield "GET", "/api/v1/sites/{site}/resolve", ResolveHandler(self._operations).resolve, Scope.READ
         yield "GET", "/api/v1/audit", AuditHandlers(self._operations).records, Scope.READ
         yield "GET", "/openapi.json", OpenApiHandler().description, Scope.READ
+
+
+def _pages() -> type[Pages]:
+    from daemon.web.ui.pages import Pages  # noqa: PLC0415 - see `WebServer.prepare`
+
+    return Pages
 
 
 def _not_to_be_had(host: str, port: int, error: OSError) -> str:

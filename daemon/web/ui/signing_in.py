@@ -1,0 +1,89 @@
+"""`/sign-in` and `/sign-out`: a token is exchanged for a session."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aiohttp import web
+
+from daemon.engine.access import Access
+from daemon.engine.tokens import digest_of
+from daemon.web.auth import REQUEST_ID, Door
+from daemon.web.errors import HttpProblem
+from daemon.web.sessions import Sessions, cookie_of, set_cookie
+from daemon.web.ui.forms import fields_of
+from daemon.web.ui.rendering import Renderer, see_other
+
+SIGN_IN: Final = "/sign-in"
+
+
+class SigningIn:
+    """The two ways through the door."""
+
+    def __init__(self, renderer: Renderer, *, door: Door, sessions: Sessions, access: Access) -> None:
+        self._renderer = renderer
+        self._door = door
+        self._sessions = sessions
+        self._access = access
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The form."""
+        return self._form(request, next_=_own_path(request.query.get("next", "")))
+
+    async def sign_in(self, request: web.Request) -> web.Response:
+        """Exchange the token. Raises `HttpProblem`: 401 for a token that is unknown or has expired."""
+        fields = fields_of(request)
+        token = fields.get("token", "").strip()
+        if not token:
+            raise HttpProblem(422, "token-missing", "Type or paste a token.")
+        principal = self._door.with_token(token, request)
+        await self._access.signed(principal.actor, request[REQUEST_ID], event="signed_in")
+        old = cookie_of(request)
+        if old is not None:
+            self._sessions.end(old)
+        response = see_other(_own_path(fields.get("next", "")) or "/")
+        # A new cookie for each session: one that was planted before is worth nothing after.
+        set_cookie(response, request, self._sessions.begin(digest_of(token)))
+        return response
+
+    async def sign_out(self, request: web.Request) -> web.Response:
+        """End the session."""
+        value = cookie_of(request)
+        if value is not None and self._sessions.digest_of(value, active=False) is not None:
+            await self._access.signed(self._renderer.actor(request), request[REQUEST_ID], event="signed_out")
+            self._sessions.end(value)
+        response = see_other("/")
+        set_cookie(response, request, self._sessions.visitor())
+        return response
+
+    def refused(self, request: web.Request, problem: HttpProblem) -> web.Response:
+        """The form again, with what was wrong."""
+        return self._form(request, next_=_own_path(_sent(request).get("next", "")), problem=problem)
+
+    def wanted(self, request: web.Request, problem: HttpProblem) -> web.Response:
+        """The form in place of an answer to a form that needs a token; what was sent is told to be undone."""
+        return self._form(request, next_=_page_of(request), problem=problem, interrupted=True)
+
+    def _form(
+        self, request: web.Request, *, next_: str, problem: HttpProblem | None = None, interrupted: bool = False
+    ) -> web.Response:
+        context = {"next": next_, "problem": problem, "interrupted": interrupted}
+        return self._renderer.page(request, "sign_in.html", context, status=problem.status if problem else 200)
+
+
+def _sent(request: web.Request) -> dict[str, str]:
+    try:
+        return fields_of(request)
+    except KeyError:  # refused before it was read
+        return {}
+
+
+def _page_of(request: web.Request) -> str:
+    """The page whose form was sent: a form's address is its page's, or lies below it."""
+    return _own_path(request.path)
+
+
+def _own_path(given: str) -> str:
+    """A path on this server, or nothing: a link must not lead a signed-in person elsewhere."""
+    good = given.startswith("/") and not given.startswith(("//", "/\\")) and given.isprintable() and "\\" not in given
+    return given if good and not given.startswith(SIGN_IN) else ""

@@ -1,0 +1,63 @@
+// What htmx does not do by itself: countdowns, telling a change of state, and saying that the connection is gone.
+// Everything works without this file; it only spares a reload.
+"use strict";
+
+(() => {
+  const announcement = document.getElementById("announcement");
+  const offline = document.getElementById("offline");
+  const states = new Map();
+  let interrupted = false;
+
+  const inWords = (seconds) => {
+    const left = Math.max(0, Math.round(seconds));
+    if (left >= 3600) return `${Math.floor(left / 3600)} h ${Math.floor((left % 3600) / 60)} min`;
+    if (left >= 60) return `${Math.floor(left / 60)} min ${left % 60} s`;
+    return `${left} s`;
+  };
+
+  // The server's clock counts, as far as it is known; a wrong clock of this machine must not move a countdown.
+  const made = document.querySelector("footer time");
+  const skew = made ? Date.parse(made.dateTime) - Date.now() : 0;
+  setInterval(() => {
+    for (const element of document.querySelectorAll("time[data-countdown]")) {
+      element.textContent = inWords((Date.parse(element.dateTime) - Date.now() - skew) / 1000);
+    }
+  }, 1000);
+
+  // Only changes of state are told: a reader that speaks each step would never be silent.
+  const tell = (site) => {
+    const before = states.get(site.id);
+    states.set(site.id, site.state);
+    if (before !== undefined && before !== site.state) {
+      announcement.textContent = `${site.display_name}: ${site.state}. ${site.reason}`;
+    }
+  };
+  for (const element of document.querySelectorAll("[data-site][data-state]")) {
+    states.set(element.dataset.site, element.dataset.state);
+  }
+  document.body.addEventListener("htmx:sseOpen", (event) => {
+    event.detail.source.addEventListener("site", (message) => tell(JSON.parse(message.data)));
+    offline.hidden = true;
+    if (interrupted) htmx.trigger(document.body, "resync");
+    interrupted = false;
+  });
+  document.body.addEventListener("htmx:sseError", () => {
+    interrupted = true;
+    offline.hidden = false;
+  });
+
+  // A summary of what is wrong is read first.
+  const summary = document.getElementById("problem");
+  if (summary) summary.focus();
+
+  // Forms that ask twice for the same are told apart from one that is under way.
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    form.addEventListener("submit", (event) => {
+      if (form.dataset.sent) event.preventDefault();
+      form.dataset.sent = "yes";
+    });
+  }
+  addEventListener("pageshow", () => {
+    for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  });
+})();

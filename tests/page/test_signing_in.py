@@ -1,0 +1,143 @@
+"""Sessions and forms: what a token is exchanged for, and what no other page can make a browser do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import aiohttp
+import pytest
+
+from daemon.engine.tokens import digest_of
+from daemon.web.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessions
+from tests.clock import ManualClock
+from tests.page.browsing import Visitor
+from tests.page.conftest import TOKEN, Visit
+from tests.web.memory_engine import MemoryEngine
+
+
+async def test_the_overview_is_open_on_loopback_and_offers_to_sign_in(visitor: Visitor) -> None:
+    seen = await visitor.open("/")
+    assert seen.status == 200
+    assert "Sign in" in seen.words
+    assert "Sign out" not in seen.words
+
+
+async def test_a_token_is_exchanged_for_a_session_and_back(visitor: Visitor, engine: MemoryEngine) -> None:
+    """Both are recorded with who it was."""
+    seen = await visitor.sign_in(TOKEN)
+    assert (seen.status, seen.path) == (200, "/")
+    assert "signed in as token:api_token" in seen.words
+    seen = await visitor.send("/sign-out")
+    assert "Sign out" not in seen.words
+    assert engine.access.journal.events() == ["signed_in", "signed_out"]
+    assert all(entry.actor.startswith("token:api_token@") for entry in engine.access.journal.entries)
+
+
+async def test_the_cookie_is_for_this_origin_and_no_script(visitor: Visitor) -> None:
+    async with aiohttp.ClientSession() as session, session.get(visitor.url) as answer:
+        cookie = answer.headers["Set-Cookie"]
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(cookie.split("; "))
+
+
+async def test_signing_in_gives_a_new_cookie(visitor: Visitor) -> None:
+    """One that somebody planted before is worth nothing after."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with session.get(f"{visitor.url}/sign-in") as answer:
+            first, html = next(iter(answer.cookies.values())), await answer.text()
+        token = html.partition('name="form_token" value="')[2].partition('"')[0]
+        async with session.post(
+            f"{visitor.url}/sign-in",
+            data={"form_token": token, "token": TOKEN},
+            headers={"Cookie": f"{first.key}={first.value}"},
+            allow_redirects=False,
+        ) as answer:
+            second = next(iter(answer.cookies.values()))
+            assert answer.status == 303
+    assert second.key == first.key
+    assert second.value != first.value
+
+
+async def test_a_wrong_token_is_told_at_the_field_and_recorded(visitor: Visitor, engine: MemoryEngine) -> None:
+    seen = await visitor.sign_in("not-the-token")
+    assert seen.status == 401
+    assert "none that this daemon knows" in seen.words
+    assert 'href="#token"' in seen.html
+    assert "not-the-token" not in seen.html
+    assert "call_refused" in engine.access.journal.events()
+
+
+@pytest.mark.parametrize("next_", ["//evil.example", "/\\evil.example", "https://evil.example", "/\n/evil.example"])
+async def test_nobody_is_led_elsewhere_after_signing_in(visitor: Visitor, next_: str) -> None:
+    await visitor.open("/sign-in")
+    seen = await visitor.send("/sign-in", token=TOKEN, next=next_)
+    assert (seen.status, seen.path) == (200, "/")
+
+
+async def test_a_form_that_we_did_not_make_is_refused(visitor: Visitor, engine: MemoryEngine) -> None:
+    await visitor.open("/sign-in")
+    seen = await visitor.send("/sign-in", forged=True, token=TOKEN)
+    assert seen.status == 403
+    assert "nothing was done" in seen.words
+    assert "signed_in" not in engine.access.journal.events()
+
+
+async def test_a_session_does_not_change_anything_through_the_api(visitor: Visitor) -> None:
+    """There a cookie reads, and no more: the API's calls carry no token against forgery."""
+    await visitor.sign_in(TOKEN)
+    seen = await visitor.open("/api/v1/tokens")
+    assert seen.status == 200
+    async with visitor._session.post(f"{visitor.url}/api/v1/vault/rekey") as answer:
+        assert answer.status == 401
+
+
+async def test_a_session_ends_with_its_token(visitor: Visitor, engine: MemoryEngine) -> None:
+    await visitor.sign_in(TOKEN)
+    engine.token = None
+    seen = await visitor.open("/")
+    assert "Sign out" not in seen.words
+
+
+async def test_who_needs_a_token_is_asked_for_it_and_sent_on(engine: MemoryEngine, visit: Visit) -> None:
+    engine.settings = replace(engine.settings, require_token=True)
+    visitor = await visit(engine)
+    seen = await visitor.open("/?q=a+b")
+    assert seen.path.startswith("/sign-in?next=")
+    assert 'value="/?q=a+b"' in seen.html
+
+
+async def test_an_address_that_does_not_exist_is_a_page_for_people(visitor: Visitor) -> None:
+    seen = await visitor.open("/nowhere", headers={"Accept": "text/html"})
+    assert seen.status == 404
+    assert "<h1>Not found</h1>" in seen.html
+    seen = await visitor.open("/api/v1/nowhere", headers={"Accept": "text/html"})
+    assert seen.html.startswith("{")
+
+
+async def test_a_link_on_another_site_opens_the_page_and_sends_nothing(visitor: Visitor) -> None:
+    follows = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert (await visitor.open("/", headers=follows)).status == 200
+    assert (await visitor.open("/", headers={**follows, "Sec-Fetch-Dest": "iframe"})).status == 403
+    assert (await visitor.open("/api/v1/sites", headers=follows)).status == 403
+
+
+async def test_sessions_end_after_an_hour_unused_and_after_eight_in_any_case(clock: ManualClock) -> None:
+    sessions = Sessions(clock)
+    value = sessions.begin(digest_of("t"))
+    await clock.advance(IDLE_SECONDS - 1)
+    assert sessions.digest_of(value, active=False) == digest_of("t")
+    await clock.advance(2)
+    assert sessions.digest_of(value, active=False) is None
+    value, began = sessions.begin(digest_of("t")), clock.monotonic()
+    while clock.monotonic() - began < LONGEST_SECONDS:
+        assert sessions.digest_of(value, active=True) is not None
+        await clock.advance(IDLE_SECONDS - 1)
+    assert sessions.digest_of(value, active=True) is None
+
+
+async def test_the_least_used_session_makes_room(clock: ManualClock) -> None:
+    sessions = Sessions(clock)
+    first = sessions.begin("first")
+    for number in range(1000):
+        await clock.advance(0.001)
+        sessions.begin(str(number))
+    assert sessions.digest_of(first, active=True) is None
