@@ -49,6 +49,16 @@ def nobody(_layer: BindStep) -> None:
     """Nobody waits for single layers."""
 
 
+def both(one: Told, other: Told) -> Told:
+    """Two who wait for them."""
+
+    def told(layer: BindStep) -> None:
+        one(layer)
+        other(layer)
+
+    return told
+
+
 class Ended(Exception):
     """A layer failed; its line is written."""
 

@@ -12,6 +12,7 @@ import daemon
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.config.secrets import resolve
 from daemon.engine.care import Unwiped
+from daemon.engine.chart import both
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
 from daemon.engine.feed import Feed
@@ -220,11 +221,14 @@ class FrontDoor:
             return report
         return replace(report, steps=self._live.steps(report.id))
 
-    async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
+    async def doctor(
+        self, site: str, *, caller: Caller, sign_in: bool = False, told: Callable[[BindStep], None] | None = None
+    ) -> tuple[BindStep, ...]:
         """Examine every layer between this server and a working binding."""
         self._known(site)
-        told = self._feed.telling_layers(site, run=caller.request_id or "")
-        return await self._practice.examine(site, caller=caller, sign_in=sign_in, told=told)
+        followers = self._feed.telling_layers(site, run=caller.request_id or "")
+        heard = followers if told is None else both(told, followers)
+        return await self._practice.examine(site, caller=caller, sign_in=sign_in, told=heard)
 
     async def lookup(self, site: str, lookup: Lookup) -> Resolution:
         """Look an address or a group up in the site's directory."""

@@ -187,12 +187,15 @@ class Operations(Protocol):
     async def bind(self, site: str, bind_id: str) -> BindReport:
         """One report. Raises `UnknownSite`, `UnknownBind`."""
 
-    async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
+    async def doctor(
+        self, site: str, *, caller: Caller, sign_in: bool = False, told: Callable[[BindStep], None] | None = None
+    ) -> tuple[BindStep, ...]:
         """Examine every layer between this server and a working binding, without touching the binding.
 
         Held keys are proved by one cheap call; with `sign_in` a real login is made and ended again. The run is
-        recorded first. Those who follow hear of each layer as it ends, under the caller's request id, and again of one
-        that a later layer proved wrong. Raises `UnknownSite`; with `sign_in` also `daemon.ports.JournalUnavailable`.
+        recorded first. `told` and those who follow hear of each layer as it ends, these under the caller's request id,
+        and again of one that a later layer proved wrong. Raises `UnknownSite`; with `sign_in` also
+        `daemon.ports.JournalUnavailable`.
         """
 
     async def lookup(self, site: str, lookup: Lookup) -> Resolution:

@@ -260,12 +260,18 @@ class MemoryEngine:
                 return report
         raise UnknownBind(bind_id)
 
-    async def doctor(self, site: str, *, caller: Caller, sign_in: bool = False) -> tuple[BindStep, ...]:
+    async def doctor(
+        self, site: str, *, caller: Caller, sign_in: bool = False, told: Callable[[BindStep], None] | None = None
+    ) -> tuple[BindStep, ...]:
         self._known(site)
         if sign_in and self.journal_down:
             raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
         self.examined.append((site, caller, sign_in))
-        return (STEP, replace(STEP, step="tls", status="failed", detail="a stranger signed", remedy="Ask."))
+        layers = (STEP, replace(STEP, step="tls", status="failed", detail="a stranger signed", remedy="Ask."))
+        for layer in layers:
+            if told is not None:
+                told(layer)
+        return layers
 
     async def rekey_vault(self, *, caller: Caller, source: SecretSource | None = None) -> Rekeyed:
         if self.rekey_refusal is not None:

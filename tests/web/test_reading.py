@@ -68,7 +68,7 @@ async def test_what_is_not_there_is_404(api: DescribedClient) -> None:
     }.items():
         reply = await api.get(path)
         assert (reply.status, reply.code) == (404, code), path
-    assert "/openapi.json" in (await api.get("/")).json["detail"]
+    assert "/openapi.json" in (await api.get("/nowhere")).json["detail"]
 
 
 @pytest.mark.parametrize("method, path", [("DELETE", "/api/v1/sites"), ("GET", "/rebind"), ("OPTIONS", "/metrics")])
