@@ -67,11 +67,8 @@ class Feed:
     def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Subscription:
         """Begin with how the sites look now and, with `after`, with the records behind that number.
 
-        A number that no record has yet is of another database, and begins with what comes now. `cut` is called when
-        the client is too slow and is dropped.
+        `cut` is called when the client is too slow and is dropped.
         """
-        if after is not None and after > self._trail.last_seq:
-            after = None
         one = Subscription(site=site, after=after, trail=self._trail, look=self._show, cut=cut, closed=self._unfollowed)
         for known in sorted(self._snapshots) if site is None else [site]:
             one.change(known)

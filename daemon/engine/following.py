@@ -39,7 +39,8 @@ class Trail(Protocol):
 class Subscription:
     """Implements `daemon.engine.happenings.Following`.
 
-    `cut` is called when the client is dropped, `closed` once when it is over. With `after` older records come first.
+    `cut` is called when the client is dropped, `closed` once when it is over. With `after` older records come first;
+    a number that no record has, as after a restored backup, begins with what comes now.
     """
 
     def __init__(
@@ -63,6 +64,8 @@ class Subscription:
         self._sites: dict[str, None] = {}
         self._counted: Counted | None = None
         self._handed_out = after or 0
+        self._newest_at_first = trail.last_seq
+        self._of_another_trail = self._handed_out > self._newest_at_first
         self._floor = 0
         self._behind = after is not None
         self._committed_meanwhile = False
@@ -132,6 +135,8 @@ class Subscription:
         return True
 
     async def _page(self) -> list[Happening]:
+        if self._of_another_trail:
+            await self._judge_number()
         self._committed_meanwhile = False
         after = max(self._handed_out, self._floor)
         records = await self._trail.audit(site=self.site, after=after, limit=PAGE)
@@ -139,6 +144,12 @@ class Subscription:
             # Nothing was committed since the page was asked for: whatever comes now is told.
             self._behind = False
         return [Recorded(record=record) for record in records if self._hand_out(record)]
+
+    async def _judge_number(self) -> None:
+        """No record of the client's number was told yet: it is being committed, or is one of another database."""
+        if not await self._trail.audit(after=self._handed_out - 1, limit=1):
+            self._handed_out = self._newest_at_first
+        self._of_another_trail = False
 
     def _states(self) -> list[Happening]:
         sites = list(islice(self._sites, BATCH))
