@@ -29,6 +29,7 @@ from daemon.engine.care import Caretaker
 from daemon.engine.clock import SystemClock
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
+from daemon.engine.editing import Editor
 from daemon.engine.feed import feed_over
 from daemon.engine.fingerprints import Fingerprints
 from daemon.engine.front import FrontDoor
@@ -156,6 +157,9 @@ def compose(
     front = FrontDoor(
         driver=driver,
         configuration=configuration,
+        editor=Editor(
+            configuration, root=path, driver=driver, journal=journal, vault=vault, resolve=resolve, clock=clock
+        ),
         journal=journal,
         live=live,
         one_time=one_time,

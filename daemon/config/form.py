@@ -78,6 +78,14 @@ def fill_in(path: Path, content: Content, *, sections: Sequence[str], elsewhere:
     return form
 
 
+def texts(text: str) -> tuple[dict[Key, str], bool]:
+    """The value of every option as it stands in `text`, and whether all lines are in order."""
+    findings = Findings("")
+    found = _parsed(scan(text, findings), findings)
+    values = {(section, name): value for section, entries in found.items() for name, value in entries.items()}
+    return values, not findings.found
+
+
 def _parsed(scanned: Scan, findings: Findings) -> dict[str, dict[str, str]]:
     """What configparser makes of it. Strict, unless the scanner has already reported what strictness would."""
     parser = configparser.ConfigParser(

@@ -39,6 +39,13 @@ def read_config(path: Path) -> Reading:
     return _folder(path) if is_folder(path) else _single(path)
 
 
+def reading_of(path: Path, content: Content, *, in_folder: bool) -> Reading:
+    """What the site's file at `path` means with this content; in a folder it is one of many sites. Does not block."""
+    if not in_folder:
+        return _of_single(path, content)
+    return Reading(daemon=None, sites=(_of_one_of_many(path, content)[0],))
+
+
 def default_daemon(path: Path) -> DaemonSettings:
     """The [daemon] settings of a configuration that says nothing about them: what `path` alone decides."""
     folder = path.absolute() if is_folder(path) else path.absolute().parent
@@ -66,6 +73,10 @@ def _single(path: Path) -> Reading:
     content = _content(path)
     if isinstance(content, FileProblem):
         return Reading(daemon=None, sites=(SiteFile(id="default", source=path, settings=None, problems=(content,)),))
+    return _of_single(path, content)
+
+
+def _of_single(path: Path, content: Content) -> Reading:
     form = fill_in(path, content, sections=SECTION_NAMES, elsewhere={})
     settings, daemon = _site(form, "default"), _daemon(form)
     found = form.findings.in_order()
@@ -106,6 +117,10 @@ def _site_of(path: Path) -> tuple[SiteFile, int]:
     content = _content(path)
     if isinstance(content, FileProblem):
         return SiteFile(id=path.stem, source=path, settings=None, problems=(content,)), 0
+    return _of_one_of_many(path, content)
+
+
+def _of_one_of_many(path: Path, content: Content) -> tuple[SiteFile, int]:
     form = fill_in(path, content, sections=SITE_SECTIONS, elsewhere=_NOT_IN_A_SITE)
     if ("site", "id") not in form.given:
         _check_stem(form)

@@ -73,14 +73,15 @@ class ConfigEdit:
     """A change of a site's file, made by who saw the version `etag`. What is not named stays as it is.
 
     `values`: None takes an option out, so that its default applies. `secrets`: a new text, or None to clear it.
-    `references`: `env:NAME` and the like for a secret. `was`: what the editor saw, for the merge of a conflict.
+    `references`: `env:NAME` and the like for a secret. `was`: what the editor saw, for the merge of a conflict; of a
+    secret that is its fingerprint. An empty value is as good as None. No value shows in a `repr`: it may be misplaced.
     """
 
     etag: str
-    values: Mapping[Key, str | None] = field(default_factory=dict)
-    secrets: Mapping[Key, Secret | None] = field(default_factory=dict)
-    references: Mapping[Key, str] = field(default_factory=dict)
-    was: Mapping[Key, str] = field(default_factory=dict)
+    values: Mapping[Key, str | None] = field(default_factory=dict, repr=False)
+    secrets: Mapping[Key, Secret | None] = field(default_factory=dict, repr=False)
+    references: Mapping[Key, str] = field(default_factory=dict, repr=False)
+    was: Mapping[Key, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from daemon.config.impact import changes_between, daemon_changes, worst
 from daemon.config.model import DaemonSettings, Reading, SiteFile, SiteSettings
@@ -21,7 +21,7 @@ from daemon.engine.differences import (
     daemon_entry,
     first_impact,
     is_gone,
-    merged,
+    placed,
     slot_order,
     with_rotated,
     with_what_runs,
@@ -76,14 +76,26 @@ class Configuration:
         self.daemon_findings: tuple[str, ...] = ()
         self.daemon_findings_since = clock.now()
         self.sites: dict[str, SiteSettings] = {}
+        self.sources: dict[str, Path] = {}
 
     async def reload(self, caller: Caller) -> ReloadAnswer:
         """Read and apply now. Raises `daemon.ports.JournalUnavailable`; sites recorded before that stay applied."""
         if self._waiting is None:
-            self._waiting = asyncio.create_task(self._in_turn(caller), name="reload")
-            self._running.add(self._waiting)
-            self._waiting.add_done_callback(self._running.discard)
+            self._waiting = self._start(self._in_turn(caller), name="reload")
         return await asyncio.shield(self._waiting)
+
+    async def change(self, caller: Caller, write: Callable[[], Awaitable[None]]) -> ReloadAnswer:
+        """Let `write` change files, then reload, in one turn: the answer holds the changes, whoever notices them too.
+
+        Raises what `write` raises, and then nothing is reloaded; it must leave the files alone when it raises.
+        """
+        return await asyncio.shield(self._start(self._changed(caller, write), name="configuration change"))
+
+    def _start(self, work: Coroutine[Any, Any, ReloadAnswer], *, name: str) -> asyncio.Task[ReloadAnswer]:
+        task = asyncio.create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
     async def first_read(self) -> None:
         """Return when the configuration was applied once. Raises `JournalUnavailable` when it cannot be."""
@@ -108,18 +120,27 @@ class Configuration:
     async def _in_turn(self, caller: Caller) -> ReloadAnswer:
         async with self._turn:
             self._waiting = None
-            try:
-                answer = await self._reload(caller)
-            except Exception:
-                self._observer.reloaded(successful=False, at=self._clock.now())
-                raise
+            return await self._told(caller)
+
+    async def _changed(self, caller: Caller, write: Callable[[], Awaitable[None]]) -> ReloadAnswer:
+        async with self._turn:
+            await write()
+            return await self._told(caller)
+
+    async def _told(self, caller: Caller) -> ReloadAnswer:
+        try:
+            answer = await self._reload(caller)
+        except Exception:
+            self._observer.reloaded(successful=False, at=self._clock.now())
+            raise
         self._observer.reloaded(successful=answer.outcome != "rejected", at=self._clock.now())
         return answer
 
     async def _reload(self, caller: Caller) -> ReloadAnswer:
         reading = await asyncio.to_thread(self._read, self._path)
         answers = [await self._apply_daemon(reading, caller)]
-        files = sorted(self._placed(reading), key=lambda file: slot_order(file.id))
+        files = sorted(placed(reading, self._path, self._driver.snapshots), key=lambda file: slot_order(file.id))
+        self.sources = {file.id: file.source for file in files}
         at_start = not self._started
         for begin in range(0, len(files), _AT_ONCE):
             part = files[begin : begin + _AT_ONCE]
@@ -127,21 +148,6 @@ class Configuration:
         answers += await self._withdraw_missing({file.id for file in files}, reading, caller)
         self._started = True
         return summed(answers)
-
-    def _placed(self, reading: Reading) -> list[SiteFile]:
-        """The files with the ids that their findings belong to.
-
-        A single file that cannot be read does not say its site's id: it speaks of the site that it held.
-        """
-        if len(reading.sites) != 1 or reading.sites[0].settings is not None:
-            return merged(reading.sites)
-        file, snapshots = reading.sites[0], self._driver.snapshots
-        if file.source != self._path or not snapshots:
-            return [file]
-        # Those in force; else those that hold a binding: they wait for their file.
-        known = [now.site for now in snapshots.values() if now.terms is not None]
-        known = known or [now.site for now in snapshots.values() if now.binding is not None] or list(snapshots)
-        return [file] if file.id in known else [replace(file, id=site) for site in known]
 
     async def _apply_daemon(self, reading: Reading, caller: Caller) -> SiteAnswer:
         findings = tuple(str(p) for p in reading.problems if p.severity == "error")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from daemon.config.impact import change_of
-from daemon.config.model import DaemonSettings, SiteFile
+from daemon.config.model import DaemonSettings, Reading, SiteFile
 from daemon.engine.fingerprints import Marks
 from daemon.engine.operations import Caller
 from daemon.engine.reload_answer import SiteAnswer
@@ -55,6 +55,22 @@ def merged(sites: Sequence[SiteFile]) -> list[SiteFile]:
         other = by_id.get(file.id)
         by_id[file.id] = file if other is None else replace(other, problems=(*other.problems, *file.problems))
     return list(by_id.values())
+
+
+def placed(reading: Reading, path: Path, known: Mapping[str, Snapshot]) -> list[SiteFile]:
+    """The files with the ids that their findings belong to; `path` is where the configuration is.
+
+    A single file that cannot be read does not say its site's id: it speaks of the site that it held.
+    """
+    if len(reading.sites) != 1 or reading.sites[0].settings is not None:
+        return merged(reading.sites)
+    file = reading.sites[0]
+    if file.source != path or not known:
+        return [file]
+    # Those in force; else those that hold a binding: they wait for their file.
+    held = [now.site for now in known.values() if now.terms is not None]
+    held = held or [now.site for now in known.values() if now.binding is not None] or list(known)
+    return [file] if file.id in held else [replace(file, id=site) for site in held]
 
 
 async def all_of(work: Sequence[Coroutine[Any, Any, SiteAnswer]]) -> list[SiteAnswer]:

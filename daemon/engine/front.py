@@ -13,14 +13,17 @@ from daemon.config.model import DaemonSettings, SecretSource
 from daemon.config.secrets import resolve
 from daemon.engine.care import Unwiped
 from daemon.engine.chart import both
+from daemon.engine.config_views import ConfigEdit, ConfigView
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
+from daemon.engine.editing import Editor
 from daemon.engine.feed import Feed
 from daemon.engine.happenings import Following
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import (
     Caller,
     Check,
+    ConfigWritten,
     Health,
     Lookup,
     OneTimeSignIn,
@@ -32,6 +35,7 @@ from daemon.engine.operations import (
 )
 from daemon.engine.practice import Practice
 from daemon.engine.process_problems import ProcessProblems
+from daemon.engine.readiness import readiness
 from daemon.engine.recording import report_of
 from daemon.engine.resolving import Resolver
 from daemon.engine.scheduler import Scheduler
@@ -51,6 +55,7 @@ class FrontDoor:
         *,
         driver: Driver,
         configuration: Configuration,
+        editor: Editor,
         journal: Journal,
         live: LiveBinds,
         one_time: OneTimeSignIns,
@@ -65,6 +70,7 @@ class FrontDoor:
     ) -> None:
         self._driver = driver
         self._configuration = configuration
+        self._editor = editor
         self._journal = journal
         self._live = live
         self._one_time = one_time
@@ -243,6 +249,14 @@ class FrontDoor:
         """Read the configuration again now."""
         return await self._configuration.reload(caller)
 
+    async def config(self, site: str) -> ConfigView:
+        """The site's configuration file, without its secrets."""
+        return await self._editor.view(site)
+
+    async def write_config(self, site: str, edit: ConfigEdit, *, caller: Caller) -> ConfigWritten:
+        """Change the site's file and apply it."""
+        return await self._editor.write(site, edit, caller=caller)
+
     async def rekey_vault(self, *, caller: Caller, source: SecretSource | None = None) -> Rekeyed:
         """Seal every record of the vault with another key."""
         return await rekey(self._vault, caller=caller, source=source, resolve=resolve, clock=self._clock)
@@ -271,23 +285,9 @@ class FrontDoor:
     def ready(self, site: str | None = None) -> Health:
         """Whether every site (or the one named) holds a usable binding."""
         snapshots = [self._known(site)] if site else self._configured()
-        if not snapshots:
-            text = "no site is configured"
-            return Health(ok=False, checks=(Check(name="configuration", status="fail", text=text),))
-        at = self._clock.now()
-        checks = [(is_ready(now, at=at), now) for now in sorted(snapshots, key=lambda now: now.site)]
-        return Health(ok=all(ok for ok, _ in checks), checks=tuple(_site_check(ok, now) for ok, now in checks))
+        return readiness(snapshots, at=self._clock.now())
 
     def _configured(self) -> list[Snapshot]:
         """Every site but those whose file was taken away: they are nobody's business any more."""
         known = self._driver.snapshots.values()
         return [now for now in known if now.state is not State.UNCONFIGURED or now.findings]
-
-
-def _site_check(ok: bool, now: Snapshot) -> Check:  # noqa: FBT001 - a pair from the line above
-    name, text = f"site {now.site}", f"{now.state.value}: {now.reason}"
-    if not ok:
-        return Check(name=name, status="fail", text=text)
-    if now.state is State.BOUND:
-        return Check(name=name, status="pass", text="bound")
-    return Check(name=name, status="warn", text=f"{text}; the earlier binding is still held")
