@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from daemon.engine.clock import SystemClock
 from daemon.engine.log import Observers
+from daemon.ports import Clock
 from daemon.web.server import WebServer
 from metrics import Exposition, Instruments, MetricsObserver, new_registry
 from tests.web.described import DescribedClient
@@ -23,7 +24,7 @@ class Measured:
 Serve = Callable[[MemoryEngine], Awaitable[DescribedClient]]
 
 
-def made(engine: MemoryEngine, measured: Measured) -> WebServer:
+def made(engine: MemoryEngine, measured: Measured, *, clock: Clock | None = None) -> WebServer:
     """A server that is not started."""
     observers = Observers(MetricsObserver(measured.instruments))
     return WebServer(
@@ -31,5 +32,5 @@ def made(engine: MemoryEngine, measured: Measured) -> WebServer:
         observers,
         access=engine.access,
         exposition=Exposition(measured.registry, measured.instruments),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
     )
