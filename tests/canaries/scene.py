@@ -164,6 +164,7 @@ class Scene:
     folder: Path
     streams: dict[str, io.StringIO]
     said: io.StringIO = field(default_factory=io.StringIO)
+    heard: io.StringIO = field(default_factory=io.StringIO)
     issued: dict[str, Canary] = field(default_factory=dict)
     sealed: list[bytes] = field(default_factory=list)
 
@@ -204,6 +205,12 @@ class Scene:
         rows = await self.run.daemon.journal.read(lambda db: db.execute("SELECT nonce, sealed FROM vault").fetchall())
         self.sealed += [one for row in rows for one in row if one not in self.sealed]
 
+    async def listen(self) -> None:
+        """What the event stream tells from the beginning on, also of what fails; as long as it lasts."""
+        async with self.run.http.get(self.run.daemon.web.url + "/api/v1/events?after=0") as answer:
+            async for chunk in answer.content.iter_any():
+                print(chunk.decode("utf-8", "replace"), end="", file=self.heard)
+
     async def look_everywhere(self) -> None:
         """Every page of the API."""
         for path in (
@@ -224,6 +231,7 @@ class Scene:
         return {
             **{name: stream.getvalue() for name, stream in self.streams.items()},
             "answers of the API": self.said.getvalue(),
+            "event stream": self.heard.getvalue(),
             "audit export": "\n".join([*export_file(database, "jsonl"), *export_file(database, "csv")]),
             **files(database.parent),
         }
@@ -332,4 +340,10 @@ async def scene(folder: Path, clock: ManualClock, *, method: str = "cloud") -> A
         with logs() as streams:
             async with running(path, sandbox, clock) as run:
                 loud()
-                yield Scene(run, secrets, proxy, folder, streams)
+                here = Scene(run, secrets, proxy, folder, streams)
+                listener = asyncio.create_task(here.listen(), name="listener")
+                try:
+                    yield here
+                finally:
+                    listener.cancel()
+                    await asyncio.wait([listener])

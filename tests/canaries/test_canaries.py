@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from daemon.ports import Secret
+from daemon.ports import JournalEntry, Secret
 from daemon.providers.mimecast_v1 import MimecastV1
 from daemon.sandbox.world import DEMO_EMAIL, DEMO_MINIMAL_EMAIL
 from daemon.store.vault import SealedVault
@@ -26,6 +26,7 @@ from states import Fault, State
 from tests.canaries.hunt import canary, hunt
 from tests.canaries.scene import Scene, files, put, scene
 from tests.clock import ManualClock
+from tests.running import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -58,6 +59,18 @@ async def test_the_search_finds_what_is_planted_in_this_very_scene(tmp_path: Pat
             lambda db: db.execute("INSERT INTO meta VALUES ('planted', ?)", (here.secrets.application_key.text,))
         )
         object.__setattr__(here.run.daemon.configuration.daemon, "log_format", here.secrets.vault_key.text)
+        await here.run.daemon.journal.append(
+            JournalEntry(
+                at=clock.now(),
+                site="",
+                actor="test",
+                event="planted",
+                before="",
+                after="",
+                detail={"text": here.secrets.client_secret.text},
+            )
+        )
+        await eventually(lambda: "planted" in here.heard.getvalue())
         found = await here.hunted()
         object.__setattr__(here.run.daemon.configuration.daemon, "log_format", "text")
     places = {(find.canary, find.place.rpartition("/")[2]) for find in found}
@@ -67,6 +80,7 @@ async def test_the_search_finds_what_is_planted_in_this_very_scene(tmp_path: Pat
         ("proxy password", "answers of the API"),
         ("application key", "sitebind.db-wal"),
         ("vault key", "repr of objects"),
+        ("client secret", "event stream"),
     } <= places
 
 
@@ -78,6 +92,7 @@ async def test_a_bind_through_the_proxy_says_nothing(tmp_path: Path, clock: Manu
         assert here.proxy.passed > 0
         assert len(here.issued) >= 4
         assert await here.hunted() == []
+        assert {"event: audit", "event: site", "event: step"} <= set(here.heard.getvalue().splitlines())
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)

@@ -42,7 +42,7 @@ PROMISED = {
     "sitebind_config_last_reload_successful", "sitebind_config_last_reload_success_timestamp_seconds",
     "sitebind_upstream_requests_total", "sitebind_upstream_request_duration_seconds",
     "sitebind_http_requests_total", "sitebind_audit_records_total", "sitebind_audit_write_failures_total",
-    "sitebind_audit_chain_intact",
+    "sitebind_audit_chain_intact", "sitebind_event_stream_clients", "sitebind_event_stream_dropped_total",
 }  # fmt: skip
 
 

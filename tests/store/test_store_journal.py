@@ -11,7 +11,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from daemon.ports import BindReport, JournalEntry, JournalUnavailable
+from daemon.ports import AuditRecord, BindReport, JournalEntry, JournalUnavailable
 from daemon.store import journal as journal_module
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
@@ -90,6 +90,42 @@ async def test_what_waits_together_is_committed_together_in_order(path: Path, en
     assert [one.detail["n"] for one in await journal.audit(limit=1000)] == list(range(1000))
     assert (await journal.verify()).intact
     await journal.close()
+
+
+async def test_whoever_listens_hears_of_every_record_as_it_is_stored(journal: SqliteJournal, entry: Make) -> None:
+    """Of every kind, in order, once, and only after the commit; what fails is not told."""
+    heard: list[AuditRecord] = []
+    stored: list[int] = []
+
+    def listen(count: int, records: Iterator[AuditRecord]) -> None:
+        before = len(heard)
+        heard.extend(records)
+        assert len(heard) - before == count
+        stored.append(journal.last_seq)
+
+    journal.listen(listen)
+    await asyncio.gather(*(journal.append(entry(detail={"n": n}, site=f"s{n}")) for n in range(50)))
+    await journal.append_with(entry(event="token_created", site=""), ("UPDATE meta SET value = value", ()))
+    with pytest.raises(JournalUnavailable):
+        await journal.append_with(entry(), ("INSERT INTO nowhere VALUES (1)", ()))
+    await journal.append(entry())
+    assert heard == await journal.audit(limit=1000)
+    assert stored[-1] == journal.last_seq == 52
+
+
+async def test_who_listens_cannot_undo_a_record(
+    journal: SqliteJournal, entry: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect there is logged, and the next record is told again."""
+
+    def fail(_count: int, records: Iterator[AuditRecord]) -> None:
+        raise ZeroDivisionError(next(records).seq)
+
+    journal.listen(fail)
+    assert [await journal.append(entry()) for _ in range(2)] == [1, 2]
+    assert "records 1 to 1 were not told" in caplog.text
+    assert "records 2 to 2 were not told" in caplog.text
+    assert (await journal.verify()).intact
 
 
 async def test_of_two_steps_of_a_site_in_one_group_the_later_snapshot_stays(
