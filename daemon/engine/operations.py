@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # they hold views of sites, which stand here
 
 Outcome = Literal["applied", "unchanged", "rejected"]
 ChangeResult = Literal["applied", "rebind", "needs_restart"]
+UserSignIn = Literal["cloud", "domain"]
+"""How a user signs in: with a Mimecast password, or with one of the company's directory."""
 
 
 class UnknownSite(LookupError):
@@ -51,10 +53,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OneTimeSignIn:
-    """Credentials for one attempt and its retries, kept in memory for 15 minutes at most."""
+    """Credentials for one attempt and its retries, kept in memory for 15 minutes at most.
+
+    `authentication_type` None: the one that is configured.
+    """
 
     email: str
     password: Secret
+    authentication_type: UserSignIn | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

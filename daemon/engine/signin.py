@@ -74,7 +74,8 @@ async def credentials_for(settings: SiteSettings, resolve: Resolve, *, one_time:
     """The sign-in of this attempt. Raises `ProviderFault` where it is missing or cannot be read."""
     if one_time is not None and settings.binding.authentication_type != "application":
         # The configured password is not read: it may be what the one-time sign-in stands in for.
-        without = replace(settings, binding=replace(settings.binding, password=None))
+        how = one_time.authentication_type or settings.binding.authentication_type
+        without = replace(settings, binding=replace(settings.binding, password=None, authentication_type=how))
         found = await configured_credentials(without, resolve)
         return replace(found, email=one_time.email, password=one_time.password)
     found = await configured_credentials(settings, resolve)

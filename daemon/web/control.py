@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from typing import Final
 
 from aiohttp import web
 
@@ -14,20 +12,19 @@ from daemon.web.answers import answer, bind_json, layers_json, reload_json, site
 from daemon.web.auth import Door, caller
 from daemon.web.errors import HttpProblem
 from daemon.web.requests import doctor_order, json_object, rebind_order, seconds, unbind_order
-
-T = TypeVar("T")
+from daemon.web.waits import Waits
 
 LONGEST_WAIT: Final = 300
 _NAMED_SITES: Final = 20
 
 
 class ControlHandlers:
-    """Asks the engine; `stop_waiting` ends every `?wait=` at once when the server stops."""
+    """Asks the engine; a `?wait=` ends at once when the server stops."""
 
-    def __init__(self, operations: Operations, door: Door) -> None:
+    def __init__(self, operations: Operations, door: Door, waits: Waits) -> None:
         self._operations = operations
         self._door = door
-        self._waits: set[asyncio.Timeout] = set()
+        self._waits = waits
 
     async def reload(self, request: web.Request) -> web.Response:
         """200 applied or unchanged; 422 rejected: a problem document that holds the whole answer."""
@@ -60,7 +57,8 @@ class ControlHandlers:
             site, caller=caller(request), reason=order.reason, local_only=order.local_only
         )
         if wait and view.unbinding:
-            view = await self._before_the_stop(self._operations.wait_for_unbind(site, seconds=wait), otherwise=view)
+            waiting = self._operations.wait_for_unbind(site, seconds=wait)
+            view = await self._waits.at_most_until_the_stop(waiting, otherwise=view)
         headers = {"Location": f"/api/v1/sites/{view.id}"}
         return answer(site_json(view), status=202 if view.unbinding else 200, headers=headers)
 
@@ -68,12 +66,8 @@ class ControlHandlers:
         """200 with every layer, whatever was found."""
         sign_in = await doctor_order(request)
         site = request.match_info["site"]
-        return answer(layers_json(await self._operations.doctor(site, caller=caller(request), sign_in=sign_in)))
-
-    def stop_waiting(self) -> None:
-        """Let every waiting request answer now with what is known."""
-        for wait in tuple(self._waits):
-            wait.reschedule(0)
+        examination = self._operations.doctor(site, caller=caller(request), sign_in=sign_in)
+        return answer(layers_json(await self._waits.for_result(examination)))
 
     async def _rebind(self, request: web.Request, site: str) -> web.Response:
         wait = seconds(request, "wait", most=LONGEST_WAIT)
@@ -91,21 +85,7 @@ class ControlHandlers:
 
     async def _ended(self, report: BindReport, wait: float) -> BindReport:
         waiting = self._operations.wait_for_bind(report.site, report.id, seconds=wait)
-        return await self._before_the_stop(waiting, otherwise=report)
-
-    async def _before_the_stop(self, waiting: Awaitable[T], *, otherwise: T) -> T:
-        """What is waited for, or `otherwise` when the server stops meanwhile."""
-        stopped = asyncio.timeout(None)
-        try:
-            async with stopped:
-                self._waits.add(stopped)
-                return await waiting
-        except TimeoutError:
-            if not stopped.expired():
-                raise
-            return otherwise
-        finally:
-            self._waits.discard(stopped)
+        return await self._waits.at_most_until_the_stop(waiting, otherwise=report)
 
     def _only_site(self) -> str:
         sites = self._operations.site_ids()

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from aiohttp import web
 
-from daemon.engine.operations import OneTimeSignIn
+from daemon.engine.operations import OneTimeSignIn, UserSignIn
 from daemon.ports import Secret
 from daemon.web.errors import HttpProblem
 
@@ -98,19 +98,29 @@ def _known(fields: Collection[str]) -> str:
 
 async def rebind_order(request: web.Request) -> RebindOrder:
     """The body of a rebind. Raises `HttpProblem` that names the field."""
-    body = await json_object(request, fields=("email", "password", "reason"))
+    body = await json_object(request, fields=("email", "password", "authentication_type", "reason"))
     if not body:
         return DEFAULT_ORDER
     reason = _text(body, "reason", most=500) or DEFAULT_ORDER.reason
     email, password = _text(body, "email", most=320), _text(body, "password", most=1024)
-    if email is None and password is None:
+    how = _user_sign_in(body)
+    if email is None and password is None and how is None:
         return RebindOrder(reason=reason)
     if email is None or password is None:
         missing = "email" if email is None else "password"
         _refuse(missing, "one-time credentials need both email and password")
     if "@" not in email:
         _refuse("email", "not an e-mail address")
-    return RebindOrder(reason=reason, one_time=OneTimeSignIn(email=email, password=Secret(password)))
+    one_time = OneTimeSignIn(email=email, password=Secret(password), authentication_type=how)
+    return RebindOrder(reason=reason, one_time=one_time)
+
+
+def _user_sign_in(body: dict[str, Any]) -> UserSignIn | None:
+    how = body.get("authentication_type")
+    if how not in (None, "cloud", "domain"):
+        _refuse("authentication_type", "must be cloud or domain: what the user's password belongs to")
+    found: UserSignIn | None = how
+    return found
 
 
 async def unbind_order(request: web.Request) -> UnbindOrder:

@@ -15,6 +15,7 @@ from daemon.ports import Clock, Observer
 from daemon.web.audit import AuditHandlers
 from daemon.web.auth import Door, Scope, is_loopback
 from daemon.web.binds import BindHandlers
+from daemon.web.config import ConfigHandlers
 from daemon.web.control import ControlHandlers
 from daemon.web.events import EventHandlers
 from daemon.web.gate import Gate, Handler
@@ -31,6 +32,7 @@ from daemon.web.sessions import Sessions
 from daemon.web.sites import SiteHandlers
 from daemon.web.tokens import TokenHandlers
 from daemon.web.vault import VaultHandlers
+from daemon.web.waits import Waits
 from daemon.web.web_config import WebConfigFile
 
 if TYPE_CHECKING:
@@ -143,12 +145,14 @@ class WebServer:
         door = Door(
             self._operations, self._access, clock=self._clock, loopback=loopback, admins=admins, sessions=sessions
         )
-        control = ControlHandlers(self._operations, door)
+        waits = Waits()
+        control = ControlHandlers(self._operations, door, waits)
         events = EventHandlers(self._operations, door, observer=self._observer, clock=self._clock)
         pages = _pages()(self._operations, access=self._access, sessions=sessions, clock=self._clock, door=door)
         routes = (
             *self._control_routes(control),
             *self._token_routes(),
+            *self._config_routes(door),
             *self._health_routes(),
             *self._reading_routes(loopback=loopback),
             ("GET", "/api/v1/events", events.stream, Scope.READ),
@@ -158,7 +162,7 @@ class WebServer:
         pages.attach(application)
 
         async def stop_waiting(_application: web.Application) -> None:
-            control.stop_waiting()
+            waits.stop()
             events.stop()
 
         application.on_shutdown.append(stop_waiting)
@@ -205,6 +209,11 @@ class WebServer:
         yield "GET", "/api/v1/tokens", tokens.all_tokens, Scope.ADMIN
         yield "POST", "/api/v1/tokens", tokens.create, Scope.ADMIN
         yield "DELETE", "/api/v1/tokens/{id}", tokens.revoke, Scope.ADMIN
+
+    def _config_routes(self, door: Door) -> Iterator[Route]:
+        config = ConfigHandlers(self._operations, door)
+        yield "GET", "/api/v1/sites/{site}/config", config.show, Scope.ADMIN
+        yield "PUT", "/api/v1/sites/{site}/config", config.change, Scope.ADMIN
 
     def _health_routes(self) -> Iterator[Route]:
         health = HealthHandlers(self._operations)
