@@ -107,7 +107,8 @@ class Editor:
 
     async def _applied(self, change: _Change) -> ReloadAnswer:
         try:
-            return await self._configuration.change(change.caller, lambda: self._write(change))
+            answer = await self._configuration.change(change.caller, lambda: self._write(change))
+            return _of_site(change.site, answer, self._configuration.sources.get(change.site))
         except JournalUnavailable as error:
             if not change.written:
                 raise
@@ -186,6 +187,15 @@ class Editor:
             detail=detail,
         )
         await self._journal.append(entry)
+
+
+def _of_site(site: str, answer: ReloadAnswer, path: Path | None) -> ReloadAnswer:
+    """What became of this site: errors in the files of others are not those of this change."""
+    findings = tuple(finding for finding in answer.findings if finding.startswith(f"{path}:"))
+    changes = tuple(change for change in answer.changes if change.site == site)
+    if answer.outcome != "rejected" or findings:
+        return replace(answer, changes=changes, findings=findings)
+    return ReloadAnswer(outcome="applied" if changes else "unchanged", changes=changes)
 
 
 def _new_text(plan: Plan, file: ConfigFile) -> bytes:

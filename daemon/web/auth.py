@@ -130,7 +130,7 @@ class Door:
             return None
 
     def admit_one_time_credentials(self, request: web.Request) -> None:
-        """One-time credentials need the scope admin, and travel only over the socket, loopback or TLS."""
+        """Secrets, one-time or to be kept, need the scope admin and travel over the socket, loopback or TLS only."""
         principal = request[PRINCIPAL]
         if Scope.ADMIN not in principal.scopes:
             raise self._token_wanted(Scope.ADMIN) if principal.local else _scope_missing(principal, Scope.ADMIN)
@@ -138,8 +138,8 @@ class Door:
             raise HttpProblem(
                 403,
                 "insecure-transport",
-                "One-time credentials are taken over the Unix socket, loopback or TLS only; these came over the open "
-                "network. Treat the password as seen by others.",
+                "Passwords and other secrets are taken over the Unix socket, loopback or TLS only; these came over the "
+                "open network. Treat them as seen by others.",
                 remedy="Ask on the server itself, through an SSH tunnel to it, or set [daemon] tls_certificate.",
             )
 
