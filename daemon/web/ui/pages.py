@@ -18,10 +18,15 @@ from daemon.web.auth import Door
 from daemon.web.errors import HttpProblem
 from daemon.web.gate import Handler
 from daemon.web.sessions import Sessions
+from daemon.web.ui.bind_page import BindPage
+from daemon.web.ui.doctor_runs import DoctorRuns
 from daemon.web.ui.forms import check_form
+from daemon.web.ui.frame import SiteFrame
 from daemon.web.ui.overview import OverviewPage
 from daemon.web.ui.rendering import Renderer, see_other
+from daemon.web.ui.settings_page import SettingsPage
 from daemon.web.ui.signing_in import SIGN_IN, SigningIn
+from daemon.web.ui.site_pages import SitePages
 
 Route = tuple[str, str, Handler, Scope | None]
 
@@ -36,6 +41,11 @@ class Pages:
         self._renderer = Renderer(operations, sessions=sessions, clock=clock)
         self._signing_in = SigningIn(self._renderer, door=door, sessions=sessions, access=access)
         self._overview = OverviewPage(operations, self._renderer)
+        self._runs = DoctorRuns(operations, clock)
+        frame = SiteFrame(operations, self._renderer)
+        settings = SettingsPage(frame, access)
+        self._site = SitePages(frame, settings, self._runs)
+        self._bind = BindPage(frame, settings, door=door)
         self._routes: tuple[Route, ...] = tuple(self._all())
         self._handlers = frozenset(handler for _, _, handler, _ in self._routes)
 
@@ -47,6 +57,11 @@ class Pages:
     def attach(self, application: web.Application) -> None:
         """Give the application what the pages need."""
         self._renderer.attach(application)
+
+        async def close(_application: web.Application) -> None:
+            await self._runs.close()
+
+        application.on_cleanup.append(close)
 
     def owns(self, request: web.Request) -> bool:
         """Whether a person looks at the answer: a page of ours, or an address that a browser made up."""
@@ -76,3 +91,25 @@ class Pages:
         yield "GET", SIGN_IN, self._signing_in.show, None
         yield "POST", SIGN_IN, self._signing_in.sign_in, None
         yield "POST", "/sign-out", self._signing_in.sign_out, None
+        yield from self._of_site()
+
+    def _of_site(self) -> Iterator[Route]:
+        site, bind = self._site, self._bind
+        yield "GET", "/sites/{site}", site.to_bind, Scope.READ
+        yield "GET", "/sites/{site}/accounts", site.accounts, Scope.READ
+        yield "POST", "/sites/{site}/accounts", site.apply_accounts, Scope.ADMIN
+        yield "GET", "/sites/{site}/connection", site.connection, Scope.READ
+        yield "POST", "/sites/{site}/connection", site.apply_connection, Scope.ADMIN
+        yield "POST", "/sites/{site}/doctor", site.doctor, Scope.OPERATE
+        yield "GET", "/sites/{site}/site", site.site, Scope.READ
+        yield "POST", "/sites/{site}/site", site.apply_site, Scope.ADMIN
+        yield "GET", "/sites/{site}/bind", bind.show, Scope.READ
+        yield "POST", "/sites/{site}/bind", bind.bind, Scope.OPERATE
+        # Who had to sign in first comes back to where a form was sent to.
+        yield "GET", "/sites/{site}/bind/settings", site.to_bind, Scope.READ
+        yield "POST", "/sites/{site}/bind/settings", site.apply_bind, Scope.ADMIN
+        yield "GET", "/sites/{site}/doctor", site.to_connection, Scope.READ
+        yield "GET", "/sites/{site}/unbind", bind.confirm_unbind, Scope.READ
+        yield "POST", "/sites/{site}/unbind", bind.unbind, Scope.ADMIN
+        yield "GET", "/sites/{site}/directory", site.directory, Scope.READ
+        yield "POST", "/sites/{site}/directory", site.apply_directory, Scope.ADMIN

@@ -104,7 +104,9 @@ class Renderer:
         }
 
     def _ago(self, at: datetime) -> str:
-        return span(self._clock.now() - at)
+        """How long ago; a moment that has just passed, or that a clock set back makes one to come, is a moment ago."""
+        passed = self._clock.now() - at
+        return "a moment" if passed < timedelta(seconds=10) else span(passed)
 
 
 def see_other(address: str) -> web.Response:
@@ -123,7 +125,9 @@ def moment(at: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """A length of time in its two largest units: `3 d 4 h`, `12 s`. Never negative."""
+    """A length of time in its two largest units: `3 d 4 h`, `12 s`, `0.4 s`. Never negative."""
+    if timedelta() <= length < timedelta(seconds=10):
+        return f"{length.total_seconds():.1f} s"
     left = max(0, round(length.total_seconds()))
     parts: list[str] = []
     for unit, seconds in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
