@@ -20,9 +20,9 @@ from daemon.ports import AuditRecord
 
 MOST_WAITING: Final = 1024
 """So many happenings may wait for a client; then it is dropped. Changes of a site and counters wait once each."""
-BATCH: Final = 100
+BATCH: Final = 50
 """At most so many are handed out at once, so that encoding them does not hold the loop up."""
-PAGE: Final = 200
+PAGE: Final = 100
 
 
 class Trail(Protocol):

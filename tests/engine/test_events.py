@@ -52,7 +52,8 @@ async def note(run: Running, count: int, *, site: str = "", text: str = "") -> i
 
 async def stored(run: Running, *, after: int = 0, site: str | None = None) -> list[Any]:
     """The records as the API gives them."""
-    asked, records = "" if site is None else f"&site={site}", []
+    asked = "" if site is None else f"&site={site}"
+    records: list[Any] = []
     while page := await run.asked("GET", f"/api/v1/audit?limit=1000&after={after}{asked}"):
         if not page["records"]:
             return records
