@@ -10,11 +10,13 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.engine.clock import SystemClock
+from daemon.engine.config_views import ConfigEdit, ConfigView, FieldFinding, OptionView
 from daemon.engine.feed import Feed
 from daemon.engine.happenings import Following
 from daemon.engine.operations import (
     Caller,
     Check,
+    ConfigWritten,
     Health,
     OneTimeSignIn,
     ReloadAnswer,
@@ -55,6 +57,31 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 TERMS = Terms(fingerprint="inputs", credentials="sign-in", automatic=False)
 STEP = BindStep(step="connect", status="passed", seconds=0.25, detail="127.0.0.1:443", remedy="")
 NOTHING = "0" * 64
+CONFIG = ConfigView(
+    site="default",
+    file="config.ini",
+    etag='"1"',
+    managed="",
+    options=(
+        OptionView(
+            section="account", option="smtp_address", value="a@b.c", default="", given=True, secret=False,
+            impact="rebind", meaning="Primary SMTP address",
+        ),
+        OptionView(
+            section="account", option="password", value="", default="", given=True, secret=True, impact="rebind",
+            meaning="The password", kind="file", reference="file:secrets/x", fingerprint="0123abcd", set_at=NOON,
+        ),
+        OptionView(
+            section="binding", option="automatic", value="", default="yes", given=False, secret=False, impact="apply",
+            meaning="Bind without being asked", choices=("yes", "no"),
+        ),
+    ),
+    findings=(
+        FieldFinding(
+            section="binding", option="password", line=None, severity="warning", text="is not set", remedy="set it"
+        ),
+    ),
+)  # fmt: skip
 
 
 class MemoryEngine:
@@ -73,6 +100,9 @@ class MemoryEngine:
         self.examined: list[tuple[str, Caller, bool]] = []
         self.rekeys: list[tuple[Caller, SecretSource | None]] = []
         self.rekey_refusal: Exception | None = None
+        self.config_refusal: Exception | None = None
+        self.config_written = ConfigWritten(etag='"2"', backup="", reload=ReloadAnswer(outcome="unchanged"))
+        self.edits: list[tuple[str, Caller, ConfigEdit]] = []
         self.unbinds: list[tuple[str, Caller, str, bool]] = []
         self.records: list[AuditRecord] = []
         self._lifecycle = Lifecycle()
@@ -278,6 +308,17 @@ class MemoryEngine:
             raise self.rekey_refusal
         self.rekeys.append((caller, source))
         return Rekeyed(records=2, left=(), old_key="0123456789abcdef", new_key="fedcba9876543210")
+
+    async def config(self, site: str) -> ConfigView:
+        self._known(site)
+        return replace(CONFIG, site=site)
+
+    async def write_config(self, site: str, edit: ConfigEdit, *, caller: Caller) -> ConfigWritten:
+        self._known(site)
+        if self.config_refusal is not None:
+            raise self.config_refusal
+        self.edits.append((site, caller, edit))
+        return self.config_written
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         if self.journal_down:
