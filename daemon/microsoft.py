@@ -69,15 +69,18 @@ class DirectoryAccess:
 
     For LDAP: `server` is `host` or `host:port`, empty to ask DNS for the domain controllers of `base_dn`'s domain;
     an empty `base_dn` takes the server's default naming context. For Graph only `registration` counts.
-    `domains` are the mail domains that are looked up here; empty: all.
+    With `sign_in` = kerberos the ticket is got with `user` and `password` or `keytab` (a path); without all three it is
+    the default one of this process. `domains` are the mail domains that are looked up here; empty: all.
     """
 
     platform: Literal["active-directory", "microsoft-365"]
     server: str = ""
     base_dn: str = ""
     security: Literal["ldaps", "starttls", "none"] = "ldaps"
+    sign_in: Literal["simple", "kerberos"] = "simple"
     user: str = ""
     password: Secret | None = None
+    keytab: str = ""
     domains: tuple[str, ...] = ()
     registration: Registration | None = None
     lookup: str = ""

@@ -87,6 +87,10 @@ class Fault(Enum):
     DIRECTORY_ACCESS_DENIED = ("directory-access-denied", False)
     DIRECTORY_BUSY = ("directory-busy", True)
     DIRECTORY_UNSUITABLE = ("directory-unsuitable", False)
+    DIRECTORY_KERBEROS_REFUSED = ("directory-kerberos-refused", False)
+    KERBEROS_KDC_UNREACHABLE = ("kerberos-kdc-unreachable", True)
+    KERBEROS_SERVER_UNKNOWN = ("kerberos-server-unknown", False)
+    KERBEROS_UNAVAILABLE = ("kerberos-unavailable", False)
     DIRECTORY_OBJECT_MISSING = ("directory-object-missing", False)
     DIRECTORY_TYPE_CONTRADICTED = ("directory-type-contradicted", False)
     # This server.

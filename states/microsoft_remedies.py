@@ -94,6 +94,22 @@ MICROSOFT_REMEDIES: Final[Mapping[str, str]] = {
     "directory-access-denied": "Let the directory user read users and groups below [directory] base_dn.",
     "directory-busy": "No action: the directory server is busy, starting or stopping; it is tried again.",
     "directory-unsuitable": "What answers is no Active Directory: name a domain controller in [directory] server.",
+    "directory-kerberos-refused": (
+        "Set [directory] security = none, where Kerberos itself signs and seals everything, or sign_in = simple over "
+        "ldaps or starttls."
+    ),
+    "kerberos-kdc-unreachable": (
+        "Name the realm's KDCs (the domain controllers) in krb5.conf or in DNS (_kerberos._udp.REALM), and open "
+        "port 88, UDP and TCP, from this host to them."
+    ),
+    "kerberos-server-unknown": (
+        "Name the domain controller in [directory] server by its own full name, not by an address or an alias; "
+        "`setspn -Q ldap/NAME` shows whether the domain knows that name, and only once."
+    ),
+    "kerberos-unavailable": (
+        "Mend what the detail names: Kerberos needs sitebind[kerberos], a krb5.conf that can be read and, where set, "
+        "the keytab; or set [directory] sign_in = simple."
+    ),
     "directory-object-missing": (
         "The account's address is not in this directory: correct [account] smtp_address, base_dn or domains."
     ),

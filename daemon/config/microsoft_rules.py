@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from daemon.config import kerberos_rules
 from daemon.config.clashes import NOT_SET, clash, missing
 from daemon.config.form import Form
 from daemon.config.model import AccountSettings, SiteSettings
@@ -13,7 +14,7 @@ from daemon.config.problems import Key
 
 _KIND: Final = ("account", "directory_type")
 _REQUIRE: Final = ("binding", "require")
-_ON_PREMISES: Final = ("server", "base_dn", "user", "password")
+_ON_PREMISES: Final = ("server", "base_dn", "user", "password", "keytab")
 
 
 def check(form: Form, site: SiteSettings) -> None:
@@ -24,11 +25,6 @@ def check(form: Form, site: SiteSettings) -> None:
         _sign_in(form, site.account)
         _required(form, site)
     _mailbox(form)
-    if site.directory.security == "none" and not form.spoiled(("directory", "security")):
-        form.findings.warning(
-            ("directory", "security"), "none sends the directory password in plain text",
-            hint="take ldaps or starttls, unless this is a test",
-        )  # fmt: skip
 
 
 def _directory_type(form: Form, site: SiteSettings) -> None:
@@ -38,9 +34,7 @@ def _directory_type(form: Form, site: SiteSettings) -> None:
                 clash(form, ("directory", name), f"contradicts directory_type = {MICROSOFT_365}", near=_KIND,
                       hint=f"remove it, or for hybrid take directory_type = {ACTIVE_DIRECTORY}")  # fmt: skip
     else:
-        for name, other in (("user", "password"), ("password", "user")):
-            if ("directory", name) in form.given:
-                missing(form, ("directory", other), because=("directory", name))
+        kerberos_rules.check(form, site.directory)
     _registration(form, site.account)
 
 

@@ -128,9 +128,15 @@ _DIRECTORY = _rows(
      "domain of server."), {"example": "DC=example,DC=com"}),
     ("security", "choice", _APPLY, "How the connection to the directory is protected.",
      {"default": "ldaps", "choices": ("ldaps", "starttls", "none")}),
-    ("user", "text", _APPLY, "Who looks up: a distinguished name or user@domain.", {"example": "sync@example.com"}),
+    ("sign_in", "choice", _APPLY, ("How the user signs in. kerberos needs sitebind[kerberos] and this host's "
+     "krb5.conf; with security = none it signs and seals all that follows."),
+     {"default": "simple", "choices": ("simple", "kerberos")}),
+    ("user", "text", _APPLY, "Who looks up: a distinguished name or user@domain; for Kerberos user@REALM.",
+     {"example": "sync@example.com"}),
     ("password", "secret", _APPLY, "Password of that user.",
      {"example": "file:/run/secrets/directory-password"}),
+    ("keytab", "path", _APPLY, ("Key table with that user's keys, instead of the password. For Kerberos only. Without "
+     "user, password and keytab the ticket is taken from the default cache of the daemon's own user."), {}),
     ("domains", "domains", _APPLY, "The mail domains that are looked up here. Not set: all of them.", {}),
     ("cache_for", "duration", _APPLY, ("How long an answer is used again; `--fresh` asks anew. The Windows engine "
      "keeps groups for an hour."), {"default": "1h", "lowest": 1, "highest": _DAY}),

@@ -5,10 +5,11 @@ Pure functions over `SiteSettings`, read by the configuration's rules and by the
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Literal
 
 from daemon.config.clouds import NationalCloud, cloud_of
-from daemon.config.model import AccountSettings, SiteSettings
+from daemon.config.model import AccountSettings, DirectorySettings, SiteSettings
 
 MICROSOFT_365 = "microsoft-365-directory"
 
@@ -62,11 +63,25 @@ def directory_lacks(site: SiteSettings) -> str:
     """The first option that the `directory` step needs and that is not set; empty when nothing is lacking."""
     if site.account.directory_type == MICROSOFT_365:
         return registration_lacks(site.account)
-    if not site.directory.user:
+    return _sign_in_lacks(site.directory) or (
+        "" if site.directory.server or site.directory.base_dn else "[directory] server"
+    )
+
+
+def _sign_in_lacks(directory: DirectorySettings) -> str:
+    """Kerberos takes a keytab for the password, and without any of it the ticket that the process has anyway."""
+    with_ticket = directory.sign_in == "kerberos"
+    if with_ticket and not directory.user and directory.password is None and directory.keytab is None:
+        return ""
+    if not directory.user:
         return "[directory] user"
-    if site.directory.password is None:
-        return "[directory] password"
-    return "" if site.directory.server or site.directory.base_dn else "[directory] server"
+    has_key = directory.password is not None or (with_ticket and directory.keytab is not None)
+    return "" if has_key else "[directory] password"
+
+
+def kerberos_is_installed() -> bool:
+    """Whether the extra that speaks Kerberos is there."""
+    return importlib.util.find_spec("gssapi") is not None
 
 
 LACKS = {"mailbox": mailbox_lacks, "directory": directory_lacks}

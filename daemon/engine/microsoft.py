@@ -106,8 +106,10 @@ async def directory_access(settings: SiteSettings, resolve: Resolve) -> Director
         server=directory.server,
         base_dn=directory.base_dn,
         security=directory.security,
+        sign_in=directory.sign_in,
         user=directory.user,
         password=await resolved(directory.password, resolve),
+        keytab=str(directory.keytab or ""),
         domains=directory.domains,
         lookup=account.smtp_address,
     )
