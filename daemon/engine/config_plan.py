@@ -46,6 +46,8 @@ def planned(site: str, edit: ConfigEdit, file: ConfigFile, *, new_name: NewName 
     """The plan, with a finding for everything that cannot be asked for. What is so already is no change."""
     plan = Plan()
     for key, value in edit.values.items():
+        if key == ("site", "id") and value == site:
+            continue  # so it is, whether the file says it or not
         if (option := _known(plan, key)) is not None:
             _set_value(plan, option, value or None, file=file)
     for key, secret in edit.secrets.items():
