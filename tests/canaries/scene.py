@@ -48,6 +48,9 @@ class Secrets:
     new_vault_key: Canary = field(default_factory=lambda: canary("new vault key"))
     account_password: Canary = field(default_factory=lambda: canary("account password"))
     directory_password: Canary = field(default_factory=lambda: canary("directory password"))
+    written: Canary = field(default_factory=lambda: canary("bind password, written through the API"))
+    also_written: Canary = field(default_factory=lambda: canary("password of the directory, written through the API"))
+    misplaced: Canary = field(default_factory=lambda: canary("a secret where none belongs"))
     graph_secret: Canary = field(default_factory=lambda: canary("client secret of the app registration"))
 
     def all(self) -> list[Canary]:
@@ -171,6 +174,7 @@ class Scene:
     async def call(self, method: str, path: str, *, admin: bool = False, **options: Any) -> Any:
         """Any answer, kept whole: status, headers and body."""
         headers = {"Authorization": f"Bearer {self.secrets.api_token.text}"} if admin else {}
+        headers |= options.pop("headers", {})
         async with self.run.http.request(method, self.run.daemon.web.url + path, headers=headers, **options) as answer:
             text = await answer.text()
             print(answer.status, dict(answer.headers), text, file=self.said)
@@ -218,7 +222,8 @@ class Scene:
             "/api/v1/sites/default/binds?limit=200", "/api/v1/audit?limit=1000", "/openapi.json", "/nothing/here",
         ):  # fmt: skip
             await self.call("GET", path)
-        await self.call("GET", "/api/v1/tokens", admin=True)
+        for path in ("/api/v1/tokens", "/api/v1/sites/default/config"):
+            await self.call("GET", path, admin=True)
 
     async def hunted(self) -> list[Find]:
         """Look at everything that is said, stored and shown, and search it."""

@@ -347,6 +347,60 @@ async def test_a_rejected_file_does_not_repeat_the_secrets_in_it(tmp_path: Path,
         assert await here.hunted() == []
 
 
+async def test_a_secret_that_is_written_lies_in_its_own_file_alone(tmp_path: Path, clock: ManualClock) -> None:
+    """Not in the configuration, nor in a backup of it, nor in what is told of it."""
+    path, binding, directory = "/api/v1/sites/default/config", ("binding", "password"), ("directory", "password")
+    async with scene(tmp_path, clock) as here:
+        await here.run.reach(State.BOUND)
+        new = {binding: here.secrets.written, directory: here.secrets.also_written}
+        here.run.sandbox.world.set_password(DEMO_EMAIL, here.secrets.written.text)
+        for name in ("First", "Second"):  # the second change keeps a backup of the first one's file
+            seen = await here.call("GET", path, admin=True)
+            options: dict[str, Any] = {"site": {"display_name": name}}
+            for (section, option), secret in new.items():
+                options.setdefault(section, {})[option] = {"secret": secret.text}
+            headers = {"If-Match": seen["etag"]}
+            done = await here.call("PUT", path, admin=True, headers=headers, json={"options": options})
+            assert done["reload"]["outcome"] == "applied"
+            await here.run.ended(done["bind"].rpartition("/")[2])
+        assert here.run.now().state is State.BOUND
+        kept = [*(tmp_path / "secrets").glob("default.*"), here.run.path, *(tmp_path / "backups").iterdir()]
+        places = {str(file): file.read_bytes() for file in kept}
+        assert {find.place for find in hunt([*new.values()], places)} == {str(kept[0]), str(kept[1])}
+        assert len(kept) == 5
+        assert await here.hunted() == []
+
+
+async def test_a_change_that_is_refused_repeats_nothing(tmp_path: Path, clock: ManualClock) -> None:
+    """A secret as a value, as a reference, as a name, in a conflict, in a body that is no JSON."""
+    path = "/api/v1/sites/default/config"
+    async with scene(tmp_path, clock) as here:
+        await here.run.reach(State.BOUND)
+        secret, before = here.secrets.misplaced.text, here.run.path.read_bytes()
+        seen = {"If-Match": (await here.call("GET", path, admin=True))["etag"]}
+        for options in (
+            {"binding": {"password": secret}},
+            {"binding": {"password": {"reference": secret}}},
+            {"binding": {"password": {"reference": f"literal:{secret}"}}},
+            {"binding": {"password": {"secret": f"{secret}\n{secret}"}}},
+            {"binding": {"password": [secret]}},
+            {"binding": {"service_url": f"https://x:{secret}@y.z"}},
+            {"binding": {secret: "x"}},
+            {secret: {"password": "x"}},
+            {secret: secret},
+        ):
+            answer = await here.call("PUT", path, admin=True, headers=seen, json={"options": options})
+            assert answer["status"] in (400, 422)
+        for headers in ({"If-Match": '"old"'}, {}):
+            body = {"options": {"binding": {"password": {"secret": secret}}}, "was": {"binding": {"password": "0"}}}
+            assert (await here.call("PUT", path, admin=True, headers=headers, json=body))["status"] in (412, 428)
+        text = {**seen, "Content-Type": "application/json"}
+        assert (await here.call("PUT", path, admin=True, headers=text, data=f'{{"options": {secret}'))["status"] == 400
+        assert here.run.path.read_bytes() == before
+        assert list((tmp_path / "secrets").glob("default.*")) == []
+        assert await here.hunted() == []
+
+
 async def test_an_unbind_leaves_nothing(tmp_path: Path, clock: ManualClock) -> None:
     """Neither in the clear nor sealed, in the database, in its log, or in freed pages."""
     async with scene(tmp_path, clock) as here:
