@@ -153,10 +153,10 @@ async def test_a_caller_has_sixteen_streams_and_one_that_ends_makes_room(served:
     await served.follow(token=secret)
     first.answer.close()
     async with asyncio.timeout(10):
-        while (await served.session.head(served.server.url + PATH)).status != 200:
-            pass
-    stream = await served.follow()
-    await stream.of("counters")
+        while (answer := await served.session.get(served.server.url + PATH)).status != 200:
+            answer.release()
+    await Stream(answer).of("counters")
+    answer.close()
 
 
 async def test_there_are_sixty_four_streams_at_most(served: Served) -> None:
