@@ -14,7 +14,7 @@ from daemon.config.ini import SITE_SECTIONS
 from daemon.config.options import Option
 from daemon.config.problems import BadValue, Key, did_you_mean, presentable
 from daemon.engine.config_document import ConfigFile, as_shown, source_of
-from daemon.engine.config_views import ConfigEdit, ConfigView, FieldFinding, MergeLine
+from daemon.engine.config_views import ConfigEdit, ConfigView, FieldFinding, MergeLine, OptionView
 from daemon.ports import Secret
 
 NewName = Callable[[str, Key], str]
@@ -68,7 +68,7 @@ def merged(edit: ConfigEdit, view: ConfigView) -> tuple[MergeLine, ...]:
         if key not in wanted and key not in edit.was:
             continue
         theirs = _secret_words(shown.given, shown.fingerprint) if shown.secret else shown.value
-        was = _was(edit, key, secret=shown.secret)
+        was = _was(edit, shown)
         yours = wanted.get(key, was)
         if was in (theirs, None) and yours in (theirs, None):
             continue
@@ -171,10 +171,15 @@ def _wishes(edit: ConfigEdit) -> Mapping[Key, str]:
     return {**plain, **new, **edit.references}
 
 
-def _was(edit: ConfigEdit, key: Key, *, secret: bool) -> str | None:
+def _was(edit: ConfigEdit, shown: OptionView) -> str | None:
     """What the editor saw; None where nobody said it. Of a secret that is its fingerprint."""
-    was = edit.was.get(key)
-    return _secret_words(bool(was), was) if secret and was is not None else was
+    was = edit.was.get((shown.section, shown.option))
+    if was is None:
+        return None
+    if shown.secret:
+        return _secret_words(shown.given if was == shown.fingerprint else was, was)
+    # A form shows the default where nothing is given, and that is what its reader saw.
+    return "" if was == shown.default and not shown.given else was
 
 
 def _secret_words(given: object, fingerprint: str) -> str:

@@ -12,8 +12,6 @@ from daemon.config.options import BY_KEY
 from daemon.engine.config_views import (
     ConfigChanged,
     ConfigEdit,
-    ConfigManaged,
-    ConfigNotWritten,
     ConfigRejected,
     ConfigView,
     FieldFinding,
@@ -56,11 +54,11 @@ class ConfigHandlers:
         site = request.match_info["site"]
         try:
             written = await self._operations.write_config(site, edit, caller=caller(request))
-        except (ConfigRejected, ConfigChanged, ConfigManaged, ConfigNotWritten) as refusal:
-            problem = _problem(refusal)
-        else:
-            return answer(written_json(site, written), headers={"ETag": written.etag})
-        raise problem
+        except ConfigRejected as rejected:
+            raise _invalid(rejected) from None
+        except ConfigChanged as changed:
+            raise _conflict(changed) from None
+        return answer(written_json(site, written), headers={"ETag": written.etag})
 
 
 def config_json(view: ConfigView) -> Json:
@@ -180,24 +178,20 @@ def _has(request: web.Request, etag: str) -> bool:
     return given == "*" or etag in _ANY.findall(given)
 
 
-def _problem(refusal: Exception) -> HttpProblem:
-    match refusal:
-        case ConfigRejected(findings=findings):
-            detail = "The configuration would have errors; nothing was written. See findings."
-            return HttpProblem(422, "config-invalid", detail, findings=findings_json(findings))
-        case ConfigChanged(view=view, merge=merge):
-            return HttpProblem(
-                412,
-                "config-changed",
-                "The file was changed since this version was read; nothing was written. See merge.",
-                headers={"ETag": view.etag},
-                config=config_json(view),
-                merge=[_merge_line(line) for line in merge],
-            )
-        case ConfigManaged(reason=reason):
-            return HttpProblem(409, "config-managed-externally", reason)
-        case _:
-            return HttpProblem(503, "config-not-written", str(refusal))
+def _invalid(rejected: ConfigRejected) -> HttpProblem:
+    detail = "The configuration would have errors; nothing was written. See findings."
+    return HttpProblem(422, "config-invalid", detail, findings=findings_json(rejected.findings))
+
+
+def _conflict(changed: ConfigChanged) -> HttpProblem:
+    return HttpProblem(
+        412,
+        "config-changed",
+        "The file was changed since this version was read; nothing was written. See merge.",
+        headers={"ETag": changed.view.etag},
+        config=config_json(changed.view),
+        merge=[_merge_line(line) for line in changed.merge],
+    )
 
 
 def _merge_line(line: MergeLine) -> Json:

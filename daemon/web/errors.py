@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from daemon.engine.config_views import ConfigManaged, ConfigNotWritten
 from daemon.engine.operations import RequestRefused, UnknownBind, UnknownSite
 from daemon.ports import JournalUnavailable, ProviderFault
 from daemon.web.answers import encode
@@ -92,6 +93,10 @@ def _understood(error: Exception) -> HttpProblem | None:
             return HttpProblem(503, "journal-unavailable", f"Nothing was done: {error}", headers=headers)
         case ProviderFault():
             return _upstream(error)
+        case ConfigManaged():
+            return HttpProblem(409, "config-managed-externally", error.reason)
+        case ConfigNotWritten():
+            return HttpProblem(503, "config-not-written", error.reason)
         case web.HTTPException():
             return _of_aiohttp(error)
         case _:
