@@ -17,6 +17,7 @@ from daemon.ports import ProviderFault, Secret
 from daemon.providers import ldap_errors
 from daemon.providers.ldap_entry import Entry
 from daemon.providers.ldap_errors import SIZE_LIMIT
+from daemon.providers.ldap_seal import Seal
 from daemon.providers.ldap_wire import Answer, Lost, Wire
 from states import Fault
 
@@ -32,7 +33,8 @@ class LdapLimits:
     """Seconds for resolving and connecting, for TLS, and for one search or one page of it.
 
     `idle`: seconds until an unused connection is closed; `page`: entries of a page; `largest`: bytes of a message;
-    `at_once`: lookups at a time, others wait; `servers`: servers tried at the most, where DNS names many.
+    `at_once`: lookups at a time, others wait; `servers`: servers tried at the most, where DNS names many; `kdc`:
+    seconds for a ticket.
     """
 
     connect: float = 5.0
@@ -43,6 +45,7 @@ class LdapLimits:
     largest: int = 16 * 2**20
     at_once: int = 20
     servers: int = 4
+    kdc: float = 10.0
 
 
 USUAL: Final = LdapLimits()
@@ -110,6 +113,15 @@ class LdapConnection:
         if answer.refusal is not None:
             raise ldap_errors.sign_in_refused(answer.refusal, server=self.server, secrets=secrets)
 
+    async def sasl(self, mechanism: str, token: bytes, *, seal: Seal | None = None) -> Answer:
+        """One step of a sign-in by SASL; the `seal` is worn behind the last one. Raises `ProviderFault`.
+
+        A refusal is in the answer: what it means depends on the mechanism and the step.
+        """
+        return await self._asked(
+            lambda client: client.bind_sasl(mechanism, cred=token), doing="during the sign-in", seal=seal
+        )
+
     async def page(self, ask: Ask, *, cookie: bytes = b"") -> Page:
         """One page of a search. Raises `ProviderFault`; more entries than `ask.most` are no fault."""
         answer = await self._asked(lambda client: self._request(client, ask, cookie), doing="during a search")
@@ -150,11 +162,13 @@ class LdapConnection:
             controls=controls,
         )
 
-    async def _asked(self, write: Callable[[sansldap.LDAPClient], int], *, doing: str) -> Answer:
+    async def _asked(
+        self, write: Callable[[sansldap.LDAPClient], int], *, doing: str, seal: Seal | None = None
+    ) -> Answer:
         """Send and wait. Whoever gives up waiting retires the connection: the server may still be at work on it."""
         seconds = self._limits.search
         try:
-            return await self._in_time(self._wire.send(write), seconds)
+            return await self._in_time(self._wire.send(write, seal=seal), seconds)
         except Lost as lost:
             fault = _lost(lost, server=self.server, doing=doing)
         except TimeoutError:

@@ -17,11 +17,11 @@ from daemon.providers.domain_controllers import DomainControllers, Server
 from daemon.providers.failure import Target
 from daemon.providers.layers import Finding, walked
 from daemon.providers.ldap_connection import LdapConnection, LdapLimits
-from daemon.providers.ldap_errors import SignInRefused
+from daemon.providers.ldap_signin import DirectorySignIn
 from daemon.providers.ldap_wire import Lost, Wire
-from daemon.providers.quoting import quoted
 from daemon.providers.race import first_connection
-from daemon.providers.refused_sign_ins import PAUSE, RefusedSignIns
+from daemon.providers.refused_sign_ins import RefusedSignIns
+from daemon.providers.threads import Threads
 from daemon.providers.trust import TrustStore
 from states import Fault
 
@@ -30,13 +30,13 @@ SERVER, TLS, SIGN_IN, BASE, LOOKUP = DIRECTORY_LAYERS
 IN_THE_CLEAR: Final = (
     "Set [directory] security = ldaps or starttls: everybody on the way can read the user's password and all answers."
 )
-_BRIEFLY: Final = 60.0
 # The troubles of one server; of every other one, the next server would say the same.
 _OF_ONE_SERVER: Final = frozenset(
     {
         Fault.CONNECTION_LOST,
         Fault.DIRECTORY_BUSY,
         Fault.DIRECTORY_UNREACHABLE,
+        Fault.KERBEROS_SERVER_UNKNOWN,
         Fault.NAME_NOT_RESOLVED,
         Fault.SERVICE_ERROR,
         Fault.TIMED_OUT,
@@ -53,6 +53,7 @@ class Surroundings:
     refused: RefusedSignIns
     controllers: DomainControllers
     limits: LdapLimits
+    threads: Threads
     monotonic: Callable[[], float]
 
 
@@ -171,8 +172,12 @@ class _Way:
         return Finding(detail=f"connected to {server} at {failure.authority(peer[0], peer[1])}{found}{passed_over}")
 
     async def protect(self) -> Finding:
-        """TLS, verified; or none, with a warning."""
+        """TLS, verified; or none, with a warning unless the sign-in brings protection of its own."""
         if self._access.security == "none":
+            if self._access.sign_in == "kerberos":
+                return Finding(
+                    detail="no TLS ([directory] security = none): Kerberos signs and seals after the sign-in"
+                )
             detail = "the connection is not encrypted ([directory] security = none)"
             return Finding(detail=detail, status="warning", remedy=IN_THE_CLEAR)
         context = await self._around.trust.context(self._ca_file)
@@ -230,37 +235,17 @@ class _Way:
         return failure.certificate_untrusted(self._target, reason=reason, presented=presented)
 
     async def sign_in(self) -> Finding:
-        """A simple bind, unless this very sign-in was refused lately; one at a time of equal ones."""
-        user, password = self._access.user, self._access.password
-        if not user or password is None or not password.reveal():
-            # A bind without a password succeeds everywhere, and signs in nobody.
-            raise ProviderFault(
-                Fault.DIRECTORY_SIGN_IN_REFUSED,
-                "no sign-in is configured: [directory] user and password are both needed",
-            )
-        refused, key = self._around.refused, ("ldap", self._where(), user.lower(), password)
-        async with refused.turn(key, what=str(self._server)):
-            fault: ProviderFault | None = None
-            try:
-                await self.connection.bind(user, password)
-            except ProviderFault as found:
-                fault = found
-            if fault is not None:
-                if fault.fault in _REFUSES_THE_SIGN_IN:
-                    harmless = isinstance(fault, SignInRefused) and fault.harmless
-                    refused.note(key, fault, pause=_BRIEFLY if harmless else PAUSE)
-                raise fault
-            refused.forget(key)
-        return Finding(detail=f"signed in as {quoted(user)}")
-
-    def _where(self) -> str:
-        """Servers that DNS names are one directory with one account: another of them refuses just the same."""
-        return (self._server.host if self._access.server else self._access.base_dn).lower()
-
-
-_REFUSES_THE_SIGN_IN: Final = frozenset(
-    {Fault.DIRECTORY_SIGN_IN_REFUSED, Fault.DIRECTORY_ACCOUNT_BLOCKED, Fault.DIRECTORY_PASSWORD_EXPIRED}
-)
+        """By name and password or by Kerberos, as configured."""
+        around, tls = self._around, self._connected.tls()
+        sign_in = DirectorySignIn(
+            access=self._access,
+            server=self._server,
+            certificate=(tls.getpeercert(binary_form=True) or b"") if tls is not None else b"",
+            refused=around.refused,
+            threads=around.threads,
+            limits=around.limits,
+        )
+        return await sign_in.over(self.connection)
 
 
 def _in_words(tls: ssl.SSLObject | None, security: str) -> str:

@@ -13,12 +13,16 @@ from daemon.providers.ldap_connector import Connector, Surroundings
 from daemon.providers.ldap_directory import LdapDirectory, Open, shareable
 from daemon.providers.ldap_session import ENDPOINT, LdapSession, Observe
 from daemon.providers.refused_sign_ins import RefusedSignIns
+from daemon.providers.threads import Threads
 from daemon.providers.trust import TrustStore
 
 ENDPOINTS: Final = (ENDPOINT,)
 """Every call that is made, by the name that it is counted under."""
 
 _KEPT: Final = 256
+_TICKETS: Final = 8
+"""Kerberos sign-ins at a time. A silent key distribution centre keeps one for half a minute."""
+
 _Key = tuple[DirectoryAccess, str]
 
 
@@ -46,6 +50,7 @@ class LdapDirectories:
             refused=refused,
             controllers=DomainControllers(clock.monotonic, nameservers=nameservers),
             limits=limits,
+            threads=Threads(_TICKETS),
             monotonic=clock.monotonic,
         )
         self._sessions: OrderedDict[_Key, LdapSession] = OrderedDict()

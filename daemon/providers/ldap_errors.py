@@ -78,6 +78,32 @@ SIGN_IN_ROWS: Final = (
 )
 """Answers to a sign-in; what is not here means the same as elsewhere."""
 
+KERBEROS_ROWS: Final = (
+    Row(7, "", Fault.DIRECTORY_KERBEROS_REFUSED, "the server takes no sign-in by Kerberos (SASL GSSAPI)"),
+    Row(
+        8,
+        "",
+        Fault.DIRECTORY_KERBEROS_REFUSED,
+        "the server takes no Kerberos sign-in inside TLS (Samba: ldap server require strong auth = yes)",
+    ),
+    Row(
+        49,
+        "80090346",
+        Fault.DIRECTORY_KERBEROS_REFUSED,
+        "the sign-in was bound to another TLS connection than the one that the server sees "
+        "(LdapEnforceChannelBinding): look for something in between that opens TLS",
+    ),
+    Row(
+        49,
+        "",
+        Fault.DIRECTORY_KERBEROS_REFUSED,
+        "the server did not accept the ticket: its name stands at another account (SPN), it has a new password, or its "
+        "clock is wrong",
+    ),
+    Row(53, "", Fault.DIRECTORY_KERBEROS_REFUSED, "the server takes no signing and sealing inside TLS"),
+)
+"""Answers to a sign-in by Kerberos: the user has proven who they are by then, so they speak of the way."""
+
 _AFTER_THE_PASSWORD: Final = frozenset({"530", "531", "532", "533", "568", "569", "701", "773"})
 
 ROWS: Final = (
@@ -145,6 +171,12 @@ def sign_in_refused(refusal: Refusal, *, server: str, secrets: Sequence[str]) ->
     return SignInRefused(fault.fault, fault.detail, harmless=row is not None and row.sub in _AFTER_THE_PASSWORD)
 
 
+def kerberos_refused(refusal: Refusal, *, server: str) -> ProviderFault:
+    """The fault for the answer to a sign-in by Kerberos."""
+    row = _fitting(refusal, (*KERBEROS_ROWS, *ROWS))
+    return _fault(row, refusal, where=f"the Kerberos sign-in at {server}")
+
+
 def tls_refused(refusal: Refusal, *, server: str) -> ProviderFault:
     """The fault for the answer to StartTLS: without a certificate a server refuses in one of many ways."""
     row = _row_for(refusal, ROWS)
@@ -171,6 +203,10 @@ def closed(refusal: Refusal, *, server: str) -> ProviderFault:
 def _row_for(refusal: Refusal, rows: Sequence[Row]) -> Row | None:
     if refusal.code == 53 and _SIGN_OR_SEAL.search(refusal.text):
         return _SIGNING_WANTED
+    return _fitting(refusal, rows)
+
+
+def _fitting(refusal: Refusal, rows: Sequence[Row]) -> Row | None:
     subs = {found.lower() for found in (*_SUB_CODE.findall(refusal.text), *_WIN32.findall(refusal.text))}
     fitting = (row for row in rows if row.code == refusal.code and (not row.sub or row.sub in subs))
     return next(fitting, None)

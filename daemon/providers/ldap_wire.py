@@ -10,6 +10,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,7 @@ import sansldap
 
 from daemon.providers.ldap_entry import Entry, entry_in
 from daemon.providers.ldap_errors import Refusal
+from daemon.providers.ldap_seal import Broken, Seal
 
 SLICE: Final = 0.005
 """Seconds of decoding after which the loop has its turn."""
@@ -24,6 +26,7 @@ SLICE: Final = 0.005
 _CHUNK: Final = 64 * 1024
 _PARTING: Final = 1.0
 _NOT_LDAP: Final = "the server sent something that is not LDAP"
+_NOT_SEALED: Final = "the server sent something that is not sealed as the sign-in agreed"
 NO_LDAP: Final = (
     sansldap.LDAPError,
     sansldap.asn1.NotEnougData,
@@ -47,11 +50,12 @@ class Lost(Exception):
 
 @dataclass(slots=True)
 class Answer:
-    """All that one request was answered with; `refusal` is None when it succeeded."""
+    """All that one request was answered with; `refusal` is None when it succeeded. `proof`: the server's, of SASL."""
 
     entries: list[Entry] = field(default_factory=list)
     refusal: Refusal | None = None
     cookie: bytes = b""
+    proof: bytes = b""
 
 
 class Slices:
@@ -71,6 +75,7 @@ class Slices:
 class _Waiting:
     answer: Answer
     done: asyncio.Future[Answer]
+    seal: Seal | None
 
 
 class Wire:
@@ -84,19 +89,23 @@ class Wire:
         self._waiting: dict[int, _Waiting] = {}
         self._read: asyncio.Task[None] | None = None
         self._lost: Lost | None = None
+        self._seal: Seal | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether a request may be sent."""
         return self._lost is None and not self._writer.is_closing()
 
-    async def send(self, write: Callable[[sansldap.LDAPClient], int]) -> Answer:
-        """Send what `write` makes, and give the answer. Raises `Lost`."""
+    async def send(self, write: Callable[[sansldap.LDAPClient], int], *, seal: Seal | None = None) -> Answer:
+        """Send what `write` makes, and give the answer. Raises `Lost`.
+
+        Once it has succeeded, everything behind the answer wears the `seal`, in both directions.
+        """
         if not self.is_open:
             raise self._lost or Lost()
         number = write(self._client)
-        waiting = self._waiting[number] = _Waiting(Answer(), asyncio.get_running_loop().create_future())
-        self._writer.write(self._client.data_to_send())
+        self._write()
+        waiting = self._waiting[number] = _Waiting(Answer(), asyncio.get_running_loop().create_future(), seal)
         if self._read is None:
             self._read = asyncio.create_task(self._reading(), name="ldap reader")
         try:
@@ -141,7 +150,8 @@ class Wire:
         """Say good-bye and close; whoever waits gets `Lost`. Safe to repeat."""
         if self.is_open and self._client.state is not sansldap.SessionState.CLOSED:
             self._client.unbind()
-            self._writer.write(self._client.data_to_send())
+            with suppress(Lost):  # that no good-bye can be sealed any more keeps nobody from going
+                self._write()
         self._writer.close()
         try:
             # A server that is gone would keep TLS waiting for its good-bye.
@@ -159,6 +169,20 @@ class Wire:
         if self._read is not None and self._read is not asyncio.current_task():
             self._read.cancel()
 
+    def _write(self) -> None:
+        data = self._client.data_to_send()
+        try:
+            self._writer.write(data if self._seal is None else self._seal.sealed(data))
+        except Broken:
+            self._end(Lost())
+            raise Lost from None
+
+    def _opened(self, data: bytes) -> bytes:
+        try:
+            return data if self._seal is None else self._seal.opened(data)
+        except Broken:
+            raise Lost(malformed=_NOT_SEALED) from None
+
     async def _reading(self) -> None:
         lost = Lost()
         try:
@@ -173,11 +197,14 @@ class Wire:
     async def _read_on(self) -> None:
         buffer, slices = bytearray(), Slices()
         while chunk := await self._reader.read(_CHUNK):
-            buffer += chunk
+            buffer += self._opened(chunk)
             start = 0
             while length := _length_of(buffer, start):
+                worn = self._seal
                 self._take_in(bytes(buffer[start : start + length]))
                 start += length
+                if worn is not self._seal:
+                    buffer[start:] = self._opened(bytes(buffer[start:]))
                 await slices.rest()
             del buffer[:start]
             self._check_size(buffer)
@@ -218,6 +245,9 @@ class Wire:
                 refusal = _refusal_of(message.result)
                 waiting.answer.refusal = refusal if refusal.code else None
                 waiting.answer.cookie = _cookie_in(message.controls)
+                if isinstance(message, sansldap.BindResponse):
+                    waiting.answer.proof = message.server_sasl_creds or b""
+                    self._seal = self._seal if refusal.code else waiting.seal
                 if not waiting.done.done():
                     waiting.done.set_result(waiting.answer)
             case _:
