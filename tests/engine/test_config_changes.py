@@ -215,7 +215,7 @@ async def test_all_findings_come_at_once_and_nothing_is_written(run: Running) ->
     "options, option, says",
     [
         ({"account": {"passwort": "x"}}, "passwort", 'did you mean "password"?'),
-        ({"acount": {"password": None}}, "password", "the sections are [site]"),
+        ({"accounts": {"password": None}}, "password", "the sections are [site]"),
         ({"account": {"pw-canary-1234": "x"}}, "", ""),
         ({"daemon": {"listen": "127.0.0.1:1"}}, "listen", "change [daemon] in its file"),
         ({"site": {"id": "other"}}, "id", "change it in the file by hand"),
