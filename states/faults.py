@@ -59,6 +59,7 @@ class Fault(Enum):
     AUTODISCOVER_FAILED = ("autodiscover-failed", True)
     AUTODISCOVER_UNTRUSTED = ("autodiscover-untrusted", False)
     MAILBOX_SIGN_IN_REFUSED = ("mailbox-sign-in-refused", False)
+    MAILBOX_SIGN_IN_OMITTED = ("mailbox-sign-in-omitted", False)
     MAILBOX_SCHEME_UNSUPPORTED = ("mailbox-scheme-unsupported", False)
     MAILBOX_ACCOUNT_DISABLED = ("mailbox-account-disabled", False)
     MAILBOX_PASSWORD_EXPIRED = ("mailbox-password-expired", False)

@@ -18,6 +18,9 @@ MICROSOFT_REMEDIES: Final[Mapping[str, str]] = {
     "mailbox-sign-in-refused": (
         "Check [account] smtp_address and password: Exchange did not accept them. Correct them, then rebind."
     ),
+    "mailbox-sign-in-omitted": (
+        "Set [account] requires_authentication = yes, or remove the line: Microsoft 365 serves no mailbox without it."
+    ),
     "mailbox-scheme-unsupported": (
         "Let Exchange offer Basic over HTTPS to EWS and autodiscover, or install sitebind[negotiate], which "
         "speaks NTLM and Negotiate."

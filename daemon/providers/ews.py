@@ -102,6 +102,8 @@ class _Walk:
     async def sign_in(self) -> Finding:
         if self._found.refused is not None:
             raise copied(self._found.refused)
+        if self._online:
+            layers.demand_sign_in(self._access)
         url = self._found.ews_url
         self._inbox = Inbox(self._caller, url, online=self._online, by_impersonation=self._online)
         self._own = await self._inbox.own(self._access.smtp_address)

@@ -17,7 +17,7 @@ from daemon.providers.graph import Ask, Graph, literal, segment
 from daemon.providers.graph_answer import About, Reply
 from daemon.providers.graph_examination import HYBRID
 from daemon.providers.http import HttpClient
-from daemon.providers.layers import Finding, walked
+from daemon.providers.layers import Finding, demand_sign_in, walked
 from daemon.providers.quoting import quoted
 from states import Fault
 
@@ -95,12 +95,7 @@ class _Visit:
         )
 
     async def _sign_in(self) -> Finding:
-        if not self._access.requires_authentication:
-            return Finding(
-                detail="requires_authentication = no: no credentials are sent, and Microsoft 365 shows nothing without",
-                status="warning",
-                remedy="Set [account] requires_authentication = yes.",
-            )
+        demand_sign_in(self._access)
         own = self._graph.registration
         self._roles = await graph_permissions.permissions(
             self._graph, fresh_without=(MAIL,), afresh=self._access.afresh
@@ -111,8 +106,6 @@ class _Visit:
         return Finding(detail=detail)
 
     async def _mail_enabled(self) -> Finding:
-        if not self._access.requires_authentication:
-            return _not_shown()
         address = self._access.smtp_address
         user = await self._user(address)
         if user.get("onPremisesSyncEnabled") is True:
@@ -125,8 +118,6 @@ class _Visit:
 
     async def _impersonation(self) -> Finding:
         access = self._access
-        if not access.requires_authentication:
-            return _not_shown()
         if not access.impersonates:
             return Finding(
                 detail="[account] use_exchange_impersonation = no, so the right is not proved", status="skipped"
@@ -214,7 +205,3 @@ def _by_address(address: str, about: About) -> Ask:
     proxies = (f"proxyAddresses/any(x:x eq {literal(prefix + address)})" for prefix in ("smtp:", "SMTP:"))
     filters = " or ".join((*proxies, f"mail eq {literal(address)}"))
     return Ask(path="/users", about=about, query={"$filter": filters, "$select": _SELECT, "$top": "2"}, eventual=True)
-
-
-def _not_shown() -> Finding:
-    return Finding(detail="not looked at: no credentials are sent", status="skipped")

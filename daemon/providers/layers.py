@@ -1,6 +1,7 @@
 """Layers of an examination, walked one after the other until one fails.
 
-Called by the Graph adapters. Each layer is a coroutine that gives a `Finding` or raises `ProviderFault`.
+Called by the adapters of mailboxes and of Graph. Each layer is a coroutine that gives a `Finding` or raises
+`ProviderFault`.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from daemon.ports import Layer, ProviderFault
+from daemon.ports import Layer, MailboxAccess, ProviderFault
 from daemon.providers.trail import Trail
+from states import Fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,14 @@ class Finding:
 
 
 Look = Callable[[], Awaitable[Finding]]
+
+
+def demand_sign_in(access: MailboxAccess) -> None:
+    """For a mailbox in Microsoft 365: raise `ProviderFault` where no credentials may be sent, before any are."""
+    if access.requires_authentication:
+        return
+    detail = "no credentials are sent ([account] requires_authentication = no), and Microsoft 365 shows nothing without"
+    raise ProviderFault(Fault.MAILBOX_SIGN_IN_OMITTED, detail)
 
 
 async def walked(steps: Iterable[tuple[str, Look]], *, monotonic: Callable[[], float]) -> tuple[Layer, ...]:

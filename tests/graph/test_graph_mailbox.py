@@ -186,9 +186,10 @@ async def test_a_person_who_asks_has_the_secret_proved_anew(office: Office, sand
 
 async def test_without_authentication_nothing_is_sent(office: Office, sandbox: Sandbox) -> None:
     """`requires_authentication = no` means what it says, and that it cannot work here."""
-    found = await examined(office, requires_authentication=False)
-    assert [layer.status for layer in found.layers] == ["passed", "warning", "skipped", "skipped"]
-    assert "requires_authentication = yes" in found.layers[1].remedy
+    last = ended_at(await examined(office, requires_authentication=False), "mailbox sign-in")
+    assert last.fault is not None
+    assert last.fault.fault is Fault.MAILBOX_SIGN_IN_OMITTED
+    assert "requires_authentication = yes" in last.fault.fault.remedy
     assert sandbox.calls == {"autodiscover": 1}
 
 
