@@ -44,7 +44,7 @@ class MailboxAccess:
     where it is another one. `autodiscover_url` is asked before the usual places. `trusted_hosts` are suffixes
     beyond the address's own domain whose hosts may be sent the password. `exchange_online` is the address of Exchange
     Online in the account's cloud, to be known where autodiscover leads there; the registration's goes before it.
-    On premises a `registration` means hybrid.
+    On premises a `registration` means hybrid; its secret is no business of Exchange, and is empty there.
     """
 
     platform: Platform

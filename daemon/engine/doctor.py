@@ -100,11 +100,11 @@ class Doctor:
         """A way of its own, whatever became of the way to the service; only the way out is the same."""
         settings = patient.settings
         if settings is None:
-            return not_reached("configuration")
+            return not_reached(None, because="configuration")
         try:
             route = await route_for(settings.connection, self._resolve)
         except ProviderFault:
-            return not_reached("configuration")  # where it is told
+            return not_reached(settings, because="configuration")  # where it is told
         return await self._microsoft.examine(settings, route)
 
     async def _walk(self, patient: Patient, chart: Chart) -> None:

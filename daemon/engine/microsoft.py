@@ -10,10 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from daemon.config.clouds import NationalCloud
 from daemon.config.model import AccountSettings, SiteSettings
-from daemon.config.prerequisites import MICROSOFT_365, cloud_for, directory_lacks, is_hybrid, platform_lacks, platforms
+from daemon.config.prerequisites import (
+    MICROSOFT_365,
+    Platform,
+    cloud_for,
+    directory_lacks,
+    is_hybrid,
+    platform_lacks,
+    platforms,
+)
 from daemon.engine.signin import Resolve, resolved
 from daemon.ports import (
+    DIRECTORY_LAYERS,
     MAILBOX_LAYERS,
     Directories,
     Directory,
@@ -25,10 +35,14 @@ from daemon.ports import (
     ProviderFault,
     Registration,
     Route,
+    Secret,
     Sighting,
 )
 from states import Fault
 
+MAILBOX_SIGN_IN: Final = MAILBOX_LAYERS[1]
+DIRECTORY_SIGN_IN: Final = DIRECTORY_LAYERS[2]
+NOT_ASKED: Final = "not looked at: a secret for the sign-in that follows cannot be read"
 CLOUD_PREFIX: Final = "microsoft 365 "
 """Stands before the layers of the second platform where both are in use."""
 
@@ -44,24 +58,34 @@ class MicrosoftSide:
     async def mailbox(self, settings: SiteSettings, route: Route, *, afresh: bool = False) -> Examination:
         """Examine the mailbox account on every platform that is in use, each to its end.
 
-        What is not configured on one of them is skipped there, and says what is lacking.
-
-        `afresh`: a person asks, so that a sign-in which was refused lately is tried all the same. Raises
-        `ProviderFault` only where a secret cannot be read.
+        What is not configured on one of them is skipped there, and says what is lacking; a secret that cannot be read
+        fails the sign-in there. `afresh`: a person asks, so that a sign-in which was refused lately is tried all the
+        same.
         """
-        found: list[Examination] = []
-        for platform in platforms(settings.account):
-            lacking = platform_lacks(settings.account, platform)
-            if lacking:
-                found.append(not_looked_at(MAILBOX_LAYERS, lacking))
-                continue
+        account = settings.account
+        found = [await self._mailbox_on(each, settings, route, afresh=afresh) for each in platforms(account)]
+        return _together(found) if is_hybrid(account) else found[0]
+
+    async def _mailbox_on(
+        self, platform: Platform, settings: SiteSettings, route: Route, *, afresh: bool
+    ) -> Examination:
+        """The mailbox account on one platform; what is wrong with the other one is none of its business."""
+        lacking = platform_lacks(settings.account, platform)
+        if lacking:
+            return not_looked_at(MAILBOX_LAYERS, lacking)
+        try:
             access = await mailbox_access(settings, self.resolve, platform=platform)
-            if platform == "microsoft-365" and not settings.account.requires_authentication:
-                found.append(_anonymous())
-                continue
-            adapter = self.mailboxes.mailbox(replace(access, afresh=afresh), route)
-            found.append(await adapter.examine())
-        return _together(found) if is_hybrid(settings.account) else found[0]
+        except ProviderFault as fault:
+            return unreadable(MAILBOX_LAYERS, MAILBOX_SIGN_IN, fault)
+        return await self.mailboxes.mailbox(replace(access, afresh=afresh), route).examine()
+
+    async def directory_examined(self, settings: SiteSettings, route: Route, *, afresh: bool = False) -> Examination:
+        """Examine the site's directory, whose settings are whole; `afresh` and secrets as for the mailbox."""
+        try:
+            directory = await self.directory(settings, route, afresh=afresh)
+        except ProviderFault as fault:
+            return unreadable(DIRECTORY_LAYERS, DIRECTORY_SIGN_IN, fault)
+        return await directory.examine()
 
     async def directory(self, settings: SiteSettings, route: Route, *, afresh: bool = False) -> Directory:
         """The site's directory; `afresh` as above. Raises `ProviderFault` where a secret cannot be read."""
@@ -69,7 +93,7 @@ class MicrosoftSide:
         return self.directories.directory(replace(access, afresh=afresh), route)
 
 
-async def mailbox_access(settings: SiteSettings, resolve: Resolve, *, platform: str) -> MailboxAccess:
+async def mailbox_access(settings: SiteSettings, resolve: Resolve, *, platform: Platform) -> MailboxAccess:
     """The mailbox account on one platform, with its secrets. Raises `ProviderFault` if one cannot be read."""
     account, cloud = settings.account, platform == "microsoft-365"
     own, other = account.smtp_address, settings.binding.email
@@ -86,7 +110,7 @@ async def mailbox_access(settings: SiteSettings, resolve: Resolve, *, platform: 
         trusted_hosts=account.trusted_hosts,
         # Where autodiscover on premises may lead, too.
         exchange_online=online.outlook if online is not None else "",
-        registration=await registration_of(account, resolve) if cloud or is_hybrid(account) else None,
+        registration=await registration_of(account, resolve) if cloud else _of_hybrid(account),
         protocol=account.microsoft_365_protocol if cloud else "ews",
     )
 
@@ -121,6 +145,19 @@ async def registration_of(account: AccountSettings, resolve: Resolve) -> Registr
     if cloud is None or secret is None:
         # The configuration's rules let neither through for a step that is taken.
         raise ProviderFault(Fault.REGISTRATION_UNKNOWN, "the app registration in [account] is not whole")
+    return _registration(account, cloud, secret)
+
+
+def _of_hybrid(account: AccountSettings) -> Registration | None:
+    """What Exchange on premises has to know of the tenant beside it, if there is one: that, and where it is.
+
+    Never its secret, which may be missing or unreadable: Exchange is looked at all the same.
+    """
+    cloud = cloud_for(account)
+    return _registration(account, cloud, Secret("")) if is_hybrid(account) and cloud is not None else None
+
+
+def _registration(account: AccountSettings, cloud: NationalCloud, secret: Secret) -> Registration:
     return Registration(
         tenant_id=account.tenant_id,
         client_id=account.client_id,
@@ -173,6 +210,13 @@ def not_looked_at(names: Iterable[str], lacking: str) -> Examination:
     return Examination(layers=tuple(Layer(name=name, seconds=0.0, detail=detail, status="skipped") for name in names))
 
 
+def unreadable(names: Sequence[str], at: str, fault: ProviderFault) -> Examination:
+    """A secret could not be read, so the way ends `at` the sign-in that it is for, and nothing was asked before."""
+    before = names[: names.index(at)]
+    skipped = (Layer(name=name, seconds=0.0, detail=NOT_ASKED, status="skipped") for name in before)
+    return Examination(layers=(*skipped, Layer(name=at, seconds=0.0, detail=fault.detail, fault=fault)))
+
+
 def fault_of(layers: Sequence[Layer]) -> ProviderFault | None:
     """The first fault, with the layer that it belongs to in its words."""
     for layer in layers:
@@ -187,13 +231,3 @@ def _together(examined: Sequence[Examination]) -> Examination:
     own, cloud = examined
     prefixed = tuple(replace(layer, name=f"{CLOUD_PREFIX}{layer.name}") for layer in cloud.layers)
     return Examination(layers=own.layers + prefixed, sightings=own.sightings + cloud.sightings)
-
-
-def _anonymous() -> Examination:
-    """`requires_authentication = no` at Microsoft 365: nothing is sent, so nothing can be proved."""
-    detail = (
-        "[account] requires_authentication = no, so no credentials are sent; Microsoft 365 serves no mailbox without"
-    )
-    fault = ProviderFault(Fault.MAILBOX_SIGN_IN_REFUSED, detail)
-    first = Layer(name=MAILBOX_LAYERS[0], seconds=0.0, detail="not asked: nothing could follow", status="skipped")
-    return Examination(layers=(first, Layer(name=MAILBOX_LAYERS[1], seconds=0.0, detail=detail, fault=fault)))

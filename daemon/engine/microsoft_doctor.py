@@ -11,7 +11,7 @@ from typing import Final
 from daemon.config.model import SiteSettings
 from daemon.config.prerequisites import directory_lacks, is_hybrid
 from daemon.engine.microsoft import CLOUD_PREFIX, MicrosoftSide, contradiction, not_looked_at
-from daemon.ports import DIRECTORY_LAYERS, MAILBOX_LAYERS, Examination, Layer, ProviderFault, Route, Sighting
+from daemon.ports import DIRECTORY_LAYERS, MAILBOX_LAYERS, Examination, Layer, Route, Sighting
 from states import BindStep, Fault
 from states.state import StepStatus
 
@@ -27,7 +27,7 @@ class MicrosoftDoctor:
 
     async def examine(self, settings: SiteSettings, route: Route) -> tuple[BindStep, ...]:
         """Every layer in order: Directory Type, mailbox, directory."""
-        mailbox = await self._mailbox(settings, route)
+        mailbox = await self._side.mailbox(settings, route)
         directory = await self._directory(settings, route)
         sightings = (*mailbox.sightings, *directory.sightings)
         names = _mailbox_names(settings)
@@ -37,26 +37,17 @@ class MicrosoftDoctor:
             *_steps(directory.layers, DIRECTORY_LAYERS),
         )
 
-    async def _mailbox(self, settings: SiteSettings, route: Route) -> Examination:
-        try:
-            return await self._side.mailbox(settings, route)
-        except ProviderFault as fault:
-            return _unreadable(MAILBOX_LAYERS[0], fault)
-
     async def _directory(self, settings: SiteSettings, route: Route) -> Examination:
         lacking = directory_lacks(settings)
         if lacking:
             return not_looked_at(DIRECTORY_LAYERS, lacking)
-        try:
-            directory = await self._side.directory(settings, route)
-        except ProviderFault as fault:
-            return _unreadable(DIRECTORY_LAYERS[0], fault)
-        return await directory.examine()
+        return await self._side.directory_examined(settings, route)
 
 
-def not_reached(because: str) -> tuple[BindStep, ...]:
-    """Every layer, where not even the configuration let it begin."""
-    names = (TYPE_LAYER, *MAILBOX_LAYERS, *DIRECTORY_LAYERS)
+def not_reached(settings: SiteSettings | None, *, because: str) -> tuple[BindStep, ...]:
+    """Every layer, where not even the configuration let it begin; of one platform where there are no settings."""
+    mailbox = MAILBOX_LAYERS if settings is None else _mailbox_names(settings)
+    names = (TYPE_LAYER, *mailbox, *DIRECTORY_LAYERS)
     return tuple(_skipped(name, f"not reached because {because} failed") for name in names)
 
 
@@ -64,10 +55,6 @@ def _mailbox_names(settings: SiteSettings) -> tuple[str, ...]:
     if not is_hybrid(settings.account):
         return MAILBOX_LAYERS
     return MAILBOX_LAYERS + tuple(f"{CLOUD_PREFIX}{name}" for name in MAILBOX_LAYERS)
-
-
-def _unreadable(name: str, fault: ProviderFault) -> Examination:
-    return Examination(layers=(Layer(name=name, seconds=0.0, detail=fault.detail, fault=fault),))
 
 
 def _directory_type(settings: SiteSettings, sightings: Sequence[Sighting]) -> BindStep:

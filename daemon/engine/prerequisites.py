@@ -34,8 +34,7 @@ class Prerequisites:
                 _judge(settings, "mailbox", found, line=line, sightings=sightings)
         if _possible(settings, "directory", progress):
             async with progress.step("directory") as line:
-                directory = await self._side.directory(settings, route, afresh=afresh)
-                found = await directory.examine()
+                found = await self._side.directory_examined(settings, route, afresh=afresh)
                 sightings += found.sightings
                 _judge(settings, "directory", found, line=line, sightings=sightings)
 

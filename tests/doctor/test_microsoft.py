@@ -55,14 +55,17 @@ async def test_a_way_that_is_closed_to_mimecast_says_nothing_of_the_microsoft_si
     assert set(statuses(layers).values()) == {"passed"}
 
 
-async def test_without_a_usable_configuration_nothing_of_it_is_reached(clinic: Opened) -> None:
-    """And each line says why."""
+async def test_a_secret_that_cannot_be_read_fails_the_sign_in_that_it_is_for(clinic: Opened) -> None:
+    """And nothing before it, which was not even asked."""
     async with clinic(microsoft="microsoft-365") as ward:
         ward.options["account"]["client_secret"] = "env:NOT_THERE"
         layers = await ward.examined()
-        assert steps_of({"steps": layers})["autodiscover"] == "failed"
-        assert "NOT_THERE" in detail(layers, "autodiscover")
-        assert detail(layers, "mail enabled") == "not reached because autodiscover failed"
+    found = statuses(layers)
+    assert [found[name] for name in MICROSOFT[1:5]] == ["skipped", "failed", "skipped", "skipped"]
+    assert "NOT_THERE" in detail(layers, "mailbox sign-in")
+    assert detail(layers, "mail enabled") == "not reached because mailbox sign-in failed"
+    assert found["directory sign-in"] == "failed"
+    assert "NOT_THERE" in detail(layers, "directory sign-in")
 
 
 async def wrong_type(ward: Clinic, **account: str) -> list[Layer]:
@@ -108,3 +111,44 @@ async def test_no_run_of_the_doctor_locks_the_account(clinic: Opened, times: int
         assert ward.sandbox.calls["identity"] == before + 1
     assert {statuses(layers)["mailbox sign-in"] for layers in runs} == {"failed"}
     assert "not tried again" in detail(runs[-1], "mailbox sign-in")
+
+
+async def test_a_tenant_that_is_half_configured_does_not_hide_exchange(clinic: Opened) -> None:
+    """Exchange is examined to its end; what the tenant lacks is named on the cloud's layers."""
+    async with clinic(microsoft="exchange", require="none") as ward:
+        ward.options["account"]["tenant_id"] = tenant.DEMO_TENANT
+        layers = await ward.examined()
+    found = statuses(layers)
+    assert [found[name] for name in MICROSOFT[1:5]] == ["passed"] * 4
+    assert detail(layers, "microsoft 365 mailbox sign-in") == "not looked at: [account] client_id is not set"
+
+
+async def test_in_hybrid_an_unreadable_client_secret_does_not_hide_exchange(clinic: Opened) -> None:
+    """It is the cloud's sign-in that fails, and says where the secret was looked for."""
+    async with clinic(microsoft="exchange", require="none") as ward:
+        hybrid = {"tenant_id": tenant.DEMO_TENANT, "client_id": tenant.DEMO_GRAPH_CLIENT}
+        ward.options["account"] |= {**hybrid, "client_secret": "env:NOT_THERE"}
+        layers = await ward.examined()
+    found = steps_of({"steps": layers})
+    assert [found[name] for name in MICROSOFT[1:5]] == ["passed"] * 4
+    assert found["microsoft 365 autodiscover"] == "skipped"
+    assert found["microsoft 365 mailbox sign-in"] == "failed"
+    assert "NOT_THERE" in detail(layers, "microsoft 365 mailbox sign-in")
+
+
+async def test_in_hybrid_an_unreadable_password_does_not_hide_microsoft_365(clinic: Opened) -> None:
+    """The other way round."""
+    async with clinic(microsoft="microsoft-365", require="none") as ward:
+        layers = await wrong_type(ward, **(with_exchange(ward) | {"password": "env:NOT_THERE"}))
+    found = steps_of({"steps": layers})
+    assert found["mailbox sign-in"] == "failed"
+    assert found["microsoft 365 mail enabled"] == "passed"
+
+
+async def test_where_the_way_out_cannot_be_read_every_layer_of_hybrid_says_so(clinic: Opened) -> None:
+    """Also those of the cloud."""
+    async with clinic(microsoft="microsoft-365", require="none") as ward:
+        ward.through(9, proxy_requires_authentication="yes", proxy_username="u", proxy_password="env:NOT_THERE")
+        layers = await wrong_type(ward, **with_exchange(ward))
+    assert detail(layers, "microsoft 365 impersonation") == "not reached because configuration failed"
+    assert detail(layers, "microsoft 365 autodiscover") == detail(layers, "microsoft 365 impersonation")

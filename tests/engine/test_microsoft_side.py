@@ -129,17 +129,20 @@ async def test_impersonation_that_nobody_proved_is_a_warning(
     assert "impersonation_probe" in mailbox["detail"] + mailbox["remedy"]
 
 
+@pytest.mark.parametrize("protocol", ["graph", "ews"])
 async def test_a_mailbox_without_a_sign_in_is_not_to_be_had_at_microsoft_365(
-    tmp_path: Path, sandbox: Sandbox, clock: ManualClock
+    protocol: str, *, tmp_path: Path, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    """`requires_authentication = no` means what it says: no token is asked for."""
-    sections = options(sandbox, account={"requires_authentication": "no"}, require="mailbox")
+    """`requires_authentication = no` means what it says: no token is asked for. What to do about it is just that."""
+    account = {"requires_authentication": "no", "microsoft_365_protocol": protocol}
+    sections = options(sandbox, account=account, require="mailbox")
     path = write(tmp_path / "config.ini", sections)
     async with running(path, sandbox, clock) as run:
         now = await run.reach(State.FAILED)
     assert now.trouble is not None
-    assert now.trouble.fault is Fault.MAILBOX_SIGN_IN_REFUSED
+    assert now.trouble.fault is Fault.MAILBOX_SIGN_IN_OMITTED
     assert "requires_authentication = no" in now.trouble.detail
+    assert "Set [account] requires_authentication = yes" in now.trouble.fault.remedy
     assert sandbox.calls.get("identity", 0) == 0
 
 
@@ -206,3 +209,20 @@ async def test_changing_the_directory_section_does_not_bind_anew(
             {"site": "default", "section": "directory", "option": "cache_for", "result": "applied"}
         ]
         assert run.now().binding == bound
+
+
+@pytest.mark.parametrize("required, reached", [("none", State.BOUND), ("directory", State.FAILED)])
+async def test_an_unreadable_secret_stops_only_what_is_required(
+    required: str, reached: State, *, tmp_path: Path, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    """Elsewhere the step warns, at the sign-in that the secret is for."""
+    sections = options(sandbox, require=required)
+    sections["account"]["client_secret"] = f"file:{tmp_path / 'not-there'}"
+    path = write(tmp_path / "config.ini", sections)
+    async with running(path, sandbox, clock) as run:
+        await run.in_time(lambda: "default" in run.daemon.driver.snapshots and run.now().state is reached, step=1)
+        report = await last_bind(run)
+    expected = "warning" if required == "none" else "failed"
+    assert (steps_of(report)["mailbox"], steps_of(report)["directory"]) == ("warning", expected)
+    assert "directory sign-in: " in step(report, "directory")["detail"]
+    assert "not-there" in step(report, "directory")["detail"]
