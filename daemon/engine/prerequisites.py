@@ -51,7 +51,8 @@ def _possible(settings: SiteSettings, step: RequiredStep, progress: Progress) ->
 
 def _set_it(settings: SiteSettings, step: RequiredStep) -> str:
     """What to do about an option that is not set; nothing where the step is not required."""
-    return f"Set it, or take the {step} out of [binding] require." if step in settings.binding.require else ""
+    option = LACKS[step](settings)
+    return f"Set {option}, or take the {step} out of [binding] require." if step in settings.binding.require else ""
 
 
 def _judge(

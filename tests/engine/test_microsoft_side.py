@@ -192,7 +192,10 @@ async def test_a_site_without_a_microsoft_side_binds_as_before(
         report = await last_bind(run)
     assert (steps_of(report)["mailbox"], steps_of(report)["directory"]) == ("skipped", "skipped")
     assert step(report, "mailbox")["detail"] == "not looked at: [account] password is not set"
-    assert "[binding] require" in step(report, "directory")["remedy"]
+    assert step(report, "mailbox")["remedy"] == (
+        "Set [account] password, or take the mailbox out of [binding] require."
+    )
+    assert "Set [directory] user, or take the directory out of" in step(report, "directory")["remedy"]
 
 
 async def test_changing_the_directory_section_does_not_bind_anew(
