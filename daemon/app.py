@@ -157,9 +157,7 @@ def compose(
     front = FrontDoor(
         driver=driver,
         configuration=configuration,
-        editor=Editor(
-            configuration, root=path, driver=driver, journal=journal, vault=vault, resolve=resolve, clock=clock
-        ),
+        editor=Editor(configuration, driver=driver, scheduler=scheduler, journal=journal, vault=vault, clock=clock),
         journal=journal,
         live=live,
         one_time=one_time,

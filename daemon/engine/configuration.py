@@ -56,7 +56,7 @@ class Configuration:
         new_site_code: Callable[[], str],
         daemon_changed: Callable[[DaemonSettings], Awaitable[None]],
     ) -> None:
-        self._path = path
+        self.path = path
         self._read = read
         self._driver = driver
         self._journal = journal
@@ -104,7 +104,7 @@ class Configuration:
 
     def watched(self) -> set[Path]:
         """The configuration itself and every file that the settings in force depend on."""
-        found = {self._path, *watched_files(self.daemon)}
+        found = {self.path, *watched_files(self.daemon)}
         for settings in self.sites.values():
             found |= watched_files(settings)
         return found
@@ -137,9 +137,9 @@ class Configuration:
         return answer
 
     async def _reload(self, caller: Caller) -> ReloadAnswer:
-        reading = await asyncio.to_thread(self._read, self._path)
+        reading = await asyncio.to_thread(self._read, self.path)
         answers = [await self._apply_daemon(reading, caller)]
-        files = sorted(placed(reading, self._path, self._driver.snapshots), key=lambda file: slot_order(file.id))
+        files = sorted(placed(reading, self.path, self._driver.snapshots), key=lambda file: slot_order(file.id))
         self.sources = {file.id: file.source for file in files}
         at_start = not self._started
         for begin in range(0, len(files), _AT_ONCE):
@@ -280,7 +280,7 @@ class Configuration:
         """Sites whose file is gone. When the whole cannot be read, every site keeps its last good settings."""
         gone = [now for now in self._driver.snapshots.values() if now.site not in found]
         general = tuple(str(p) for p in reading.problems if p.severity == "error")
-        if general and not reading.sites and not await asyncio.to_thread(is_gone, self._path):
+        if general and not reading.sites and not await asyncio.to_thread(is_gone, self.path):
             return [await self._reject(now, general, caller, at_start=not self._started) for now in gone]
         return [await self._withdraw(now, general, caller) for now in gone]
 

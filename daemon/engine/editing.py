@@ -17,6 +17,7 @@ from daemon.config import filing, secret_files
 from daemon.config.edit import Uneditable, edited
 from daemon.config.ini import all_problems, reading_of
 from daemon.config.model import FileProblem
+from daemon.config.secrets import resolve
 from daemon.config.textfile import Unreadable
 from daemon.engine.config_document import ConfigFile, Showing, finding_of, look
 from daemon.engine.config_plan import Plan, merged, planned
@@ -32,7 +33,8 @@ from daemon.engine.config_views import (
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
 from daemon.engine.operations import Caller, ConfigWritten, ReloadAnswer, RequestRefused, UnknownSite
-from daemon.engine.signin import Resolve
+from daemon.engine.performer import REQUEST
+from daemon.engine.scheduler import Scheduler
 from daemon.ports import Clock, Journal, JournalEntry, JournalUnavailable, Secret, Vault
 from states import State
 from states.events import BindRequested
@@ -56,22 +58,21 @@ class _Change:
 
 
 class Editor:
-    """One for all sites; one change at a time. `root` is the configuration: a file, or a folder of sites."""
+    """One for all sites; one change at a time."""
 
     def __init__(
         self,
         configuration: Configuration,
         *,
-        root: Path,
         driver: Driver,
+        scheduler: Scheduler,
         journal: Journal,
         vault: Vault,
-        resolve: Resolve,
         clock: Clock,
     ) -> None:
         self._configuration = configuration
-        self._root = root
         self._driver = driver
+        self._scheduler = scheduler
         self._journal = journal
         self._showing = Showing(vault=vault, resolve=resolve)
         self._clock = clock
@@ -87,10 +88,12 @@ class Editor:
         await self._configuration.first_read()
         change = _Change(site=site, edit=edit, caller=caller)
         async with self._turn:
-            reload = await self._applied(change)
+            # Who makes the change asks for the bind that it leads to, and need not wait for the site's slot.
+            with self._scheduler.withheld((site, REQUEST)):
+                reload = await self._applied(change)
+                bind_id = await self._bind(change) if reload.outcome == "applied" else None
             if change.written:
                 await self._sweep(change)
-        bind_id = await self._bind(change) if reload.outcome == "applied" else None
         return ConfigWritten(etag=change.etag, backup=change.backup, reload=reload, bind_id=bind_id)
 
     async def _file(self, site: str) -> ConfigFile:
@@ -100,7 +103,7 @@ class Editor:
         if path is None:
             raise RequestRefused("not-configured", f"site {site} has no configuration file any more")
         try:
-            return await asyncio.to_thread(look, path, in_folder=path != self._root)
+            return await asyncio.to_thread(look, path, in_folder=path != self._configuration.path)
         except Unreadable as reason:
             words = str(reason)
         raise RequestRefused("not-configured", f"{path.name} cannot be read: {words}")
@@ -157,13 +160,14 @@ class Editor:
             _log.warning("secrets of site %s that were replaced could not be removed: %s", change.site, reason)
 
     async def _bind(self, change: _Change) -> str | None:
-        """The bind that the change leads to: asked for now, by who made the change, and not in the site's slot."""
+        """The bind that the change leads to. Where it cannot be recorded now, the site asks for it in its slot."""
         now = self._driver.snapshots[change.site]
         if now.open is None and now.state is State.CONFIGURED and now.automatic_binding_applies:
             reason = f"changed: {', '.join(change.options)}"
             event = BindRequested(actor=change.caller.actor, request_id=change.caller.request_id, reason=reason)
             try:
                 now = (await self._driver.ask(change.site, event)).after
+                self._scheduler.cancel((change.site, REQUEST))
             except JournalUnavailable as error:
                 _log.warning("site %s binds in its own slot: the bind could not be recorded: %s", change.site, error)
         return None if now.open is None else now.open.bind_id

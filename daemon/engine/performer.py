@@ -47,6 +47,9 @@ from states.events import (
 
 _log = logging.getLogger("sitebind.performer")
 
+REQUEST = "request"
+"""What the timer is for that binds a site by itself."""
+
 
 class Performer:
     """One for all sites. `settings_of` and `snapshot_of` give what is in force at the moment of asking."""
@@ -88,7 +91,7 @@ class Performer:
             case CancelBind(bind_id=bind_id):
                 self._cancel_bind(site, bind_id)
             case RequestBind(reason=reason):
-                self._plan(site, "request", self._clock.now(), lambda: self._request(site, reason))
+                self._plan(site, REQUEST, self._clock.now(), lambda: self._request(site, reason))
             case ScheduleRetry(attempt=attempt, due_at=due_at):
                 self._plan(site, "retry", due_at, lambda: self._inbox.post(site, RetryDue(attempt=attempt)))
             case CancelRetry():

@@ -11,7 +11,8 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,6 +41,7 @@ class Scheduler:
         self._free_at = 0.0
         self._heap: list[tuple[float, int, Key]] = []
         self._timers: dict[Key, tuple[int, _Timer]] = {}
+        self._withheld: dict[Key, tuple[float, _Timer] | None] = {}
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
 
@@ -55,6 +57,19 @@ class Scheduler:
     def cancel(self, key: Key) -> None:
         """Forget a timer; one that does not exist is well."""
         self._timers.pop(key, None)
+        if key in self._withheld:
+            self._withheld[key] = None
+
+    @contextmanager
+    def withheld(self, key: Key) -> Iterator[None]:
+        """A timer that is set for `key` in here fires afterwards at the soonest, and not at all if it is cancelled."""
+        self._withheld[key] = None
+        try:
+            yield
+        finally:
+            kept = self._withheld.pop(key)
+            if kept is not None:
+                self._put(kept[0], key, kept[1])
 
     def __len__(self) -> int:
         return len(self._timers)
@@ -66,6 +81,10 @@ class Scheduler:
             await self._wait_for_next()
 
     def _put(self, due: float, key: Key, timer: _Timer) -> None:
+        if key in self._withheld:
+            self._timers.pop(key, None)
+            self._withheld[key] = due, timer
+            return
         number = next(self._numbers)
         self._timers[key] = (number, timer)
         heapq.heappush(self._heap, (due, number, key))

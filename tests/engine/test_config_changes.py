@@ -12,9 +12,11 @@ import pytest
 
 from daemon.config import filing
 from daemon.engine.editing import DONE, FAILED, INTENT
+from daemon.ports import JournalUnavailable
 from daemon.sandbox import Sandbox
 from daemon.sandbox.world import DEMO_EMAIL, DEMO_PASSWORD
-from states import State
+from states import Event, State, Step
+from states.events import BindRequested
 from tests.clock import ManualClock
 from tests.engine.conftest import DAEMON
 from tests.running import Running, ini, running, site_options, write
@@ -107,7 +109,26 @@ async def test_a_new_password_leads_to_the_bind_that_it_began(run: Running) -> N
     assert (report["state"], report["reason"]) == ("succeeded", "changed: [binding] password")
     assert report["actor"].startswith("token:api_token")
     await run.manual.advance(5)
+    assert [detail["reason"] for _, detail in await recorded(run, "bind_requested")][1:] == [report["reason"]]
     assert (run.now().attempt, run.now().state) == (2, State.BOUND)
+
+
+async def test_a_bind_that_cannot_be_recorded_at_once_comes_in_its_slot(
+    run: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change is made and told; what the site does by itself is not lost."""
+    await run.reach(State.BOUND)
+    ask = run.daemon.driver.ask
+
+    async def refuses(site: str, event: Event) -> Step:
+        if isinstance(event, BindRequested):
+            raise JournalUnavailable("the disk is full")
+        return await ask(site, event)
+
+    monkeypatch.setattr(run.daemon.driver, "ask", refuses)
+    done = await put(run, {"connection": {"no_proxy": "example.test"}})
+    assert (done["bind"], done["reload"]["outcome"]) == (None, "applied")
+    await run.in_time(lambda: run.now().attempt == 2 and run.now().state is State.BOUND)
 
 
 async def test_a_secret_lies_in_a_file_of_its_own_and_nowhere_else(run: Running) -> None:

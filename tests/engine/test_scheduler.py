@@ -63,6 +63,27 @@ async def test_a_cancelled_timer_stays_silent(clock: ManualClock) -> None:
     assert fired == ["a verify"]
 
 
+@pytest.mark.parametrize("earlier", [False, True])
+async def test_a_timer_that_is_withheld_fires_when_nobody_cancels_it(clock: ManualClock, *, earlier: bool) -> None:
+    """Also where it takes the place of one that was set before; others are not kept from their time."""
+    fired: list[str] = []
+    key, soon = ("a", "request"), clock.now() + timedelta(seconds=1)
+    async with running(clock) as scheduler:
+        for end in ("kept", "cancelled", "unused"):
+            if earlier:
+                scheduler.at(soon, key, lambda: fired.append("earlier"))
+            with scheduler.withheld(key):
+                if end != "unused":
+                    scheduler.at(clock.now(), key, lambda e=end: fired.append(e))
+                scheduler.at(clock.now(), ("b", "request"), lambda: fired.append("b"))
+                await clock.advance(5)
+                if end == "cancelled":
+                    scheduler.cancel(key)
+            await clock.advance(0)
+    # A timer from before is left alone where no other takes its place.
+    assert sorted(fired) == ["b", "b", "b", *(["earlier"] if earlier else []), "kept"]
+
+
 async def test_a_time_in_the_past_fires_at_once(clock: ManualClock) -> None:
     """A retry whose time came while the daemon was down is not forgotten."""
     fired: list[str] = []
