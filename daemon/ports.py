@@ -6,10 +6,11 @@ crosses a port. Those of the Microsoft side stand in `daemon.microsoft_ports`; a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from daemon.audit_values import AuditFilter, AuditRecord, ChainReport, ExportFormat
 from daemon.microsoft import (
     DIRECTORY_LAYERS,
     MAILBOX_LAYERS,
@@ -28,11 +29,9 @@ from daemon.values import (
     DIRECT_WAY,
     PROXY_WAY,
     ApiToken,
-    AuditRecord,
     Authorization,
     BindReport,
     BindState,
-    ChainReport,
     Credentials,
     Greeting,
     JournalEntry,
@@ -55,6 +54,7 @@ __all__ = [
     "MAILBOX_LAYERS",
     "PROXY_WAY",
     "ApiToken",
+    "AuditFilter",
     "AuditRecord",
     "Authorization",
     "BindReport",
@@ -69,6 +69,7 @@ __all__ = [
     "DirectoryAccess",
     "DirectoryObject",
     "Examination",
+    "ExportFormat",
     "Found",
     "Greeting",
     "Inbox",
@@ -172,8 +173,18 @@ class Journal(Protocol):
     async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
         """Audit records with `seq > after` in order."""
 
-    async def newest(self, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
-        """The newest audit records, oldest of them first."""
+    def find(self, wanted: AuditFilter) -> AsyncIterator[list[AuditRecord]]:
+        """The audit records that are wanted, in pages; what is recorded meanwhile is not among them."""
+
+    def export(self, wanted: AuditFilter, format: ExportFormat) -> AsyncIterator[bytes]:
+        """The same to be kept, in pieces of whole lines; `csv` begins with its header."""
+
+    async def moves(self, site: str, *, since: datetime, most: int) -> list[AuditRecord]:
+        """The newest `most` records since a time that changed the site's state, in order.
+
+        When that is all of them, then behind the last one before that time; where there is none, behind the first
+        record of the site.
+        """
 
     async def verify(self) -> ChainReport:
         """Walk the whole chain without stopping the loop."""

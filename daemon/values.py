@@ -249,33 +249,3 @@ class JournalEntry:
     detail: Mapping[str, Any] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     report: BindReport | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
-    """One link of the audit chain as it is stored and exported."""
-
-    seq: int
-    at: str
-    site: str
-    actor: str
-    event: str
-    before: str
-    after: str
-    request_id: str | None
-    detail: Mapping[str, Any]
-    previous_hash: str
-    hash: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainReport:
-    """What a verification of the audit chain found; `broken_at` is the first bad sequence number."""
-
-    intact: bool
-    records: int
-    first: int
-    last: int
-    head: str
-    broken_at: int | None = None
-    reason: str = ""

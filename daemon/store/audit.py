@@ -10,21 +10,20 @@ import csv
 import io
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
-from daemon.ports import AuditRecord, ChainReport
+from daemon.ports import AuditRecord, ChainReport, ExportFormat
 from daemon.store.chain import COLUMNS, START, Head, Row, Walk, canonical
 from daemon.store.connection import uri
 from daemon.store.rows import record_of
 from daemon.store.trouble import is_damage, unavailable
 
-Format = Literal["jsonl", "csv"]
-
 FIELDS = tuple(field.name for field in fields(AuditRecord))
+CSV_HEADER = ",".join(FIELDS)
 # A spreadsheet takes a cell that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -66,14 +65,14 @@ def read_records(
     """Records with `seq > after` in order; all of them with `limit` -1."""
     where, values = ("AND site = ?", (site,)) if site is not None else ("", ())
     query = f"SELECT {COLUMNS} FROM audit WHERE seq > ? {where} ORDER BY seq LIMIT ?"  # noqa: S608 - constants
-    return map(record_of, _lenient(connection, query, (after, *values, limit)))
+    return map(record_of, read_rows(connection, query, (after, *values, limit)))
 
 
 def newest_records(connection: sqlite3.Connection, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
     """The newest records, oldest of them first."""
     where, values = ("WHERE site = ?", (site,)) if site is not None else ("", ())
     query = f"SELECT {COLUMNS} FROM audit {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants
-    return [record_of(row) for row in _lenient(connection, query, (*values, limit))][::-1]
+    return [record_of(row) for row in read_rows(connection, query, (*values, limit))][::-1]
 
 
 def tail_file(path: Path, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
@@ -88,17 +87,14 @@ def read_file(path: Path, *, site: str | None = None, after: int = 0) -> Iterato
         yield from read_records(connection, site=site, after=after)
 
 
-def export_file(path: Path, format: Format, *, site: str | None = None, after: int = 0) -> Iterator[str]:
+def export_file(path: Path, format: ExportFormat, *, site: str | None = None, after: int = 0) -> Iterator[str]:
     """The export's records, without line ends; CSV begins with its header, and a cell may hold line ends.
 
     An export of one site is good for reading; only a whole one can be verified as a chain.
     """
-    records = read_file(path, site=site, after=after)
-    if format == "jsonl":
-        yield from map(json_line, records)
-        return
-    yield ",".join(FIELDS)
-    yield from map(csv_line, records)
+    if format == "csv":
+        yield CSV_HEADER
+    yield from map(LINES[format], read_file(path, site=site, after=after))
 
 
 def json_line(record: AuditRecord) -> str:
@@ -112,6 +108,10 @@ def csv_line(record: AuditRecord) -> str:
     document = {**_document(record), "detail": canonical(record.detail)}
     csv.writer(out, lineterminator="\r\n").writerow(_harmless(document[name]) for name in FIELDS)
     return out.getvalue().removesuffix("\r\n")
+
+
+LINES: Mapping[ExportFormat, Callable[[AuditRecord], str]] = {"jsonl": json_line, "csv": csv_line}
+"""How an export writes a record."""
 
 
 def verify_export(lines: Iterable[str]) -> ChainReport:
@@ -162,7 +162,7 @@ def _address_of_complete(address: str) -> str:
     return address
 
 
-def _lenient(connection: sqlite3.Connection, query: str, values: tuple[Any, ...]) -> Iterator[Row]:
+def read_rows(connection: sqlite3.Connection, query: str, values: tuple[Any, ...]) -> Iterator[Row]:
     """Rows, with what is no UTF-8 any more shown as such: one damaged record must not hide the others."""
     connection.text_factory = lambda data: data.decode("utf-8", "backslashreplace")
     return connection.execute(query, values)

@@ -5,16 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
 import aiosqlite
 
-from daemon.ports import AuditRecord, BindReport, ChainReport, JournalEntry, JournalUnavailable
-from daemon.store.audit import known_end, newest_records, read_records, walk_on
+from daemon.ports import (
+    AuditFilter,
+    AuditRecord,
+    BindReport,
+    ChainReport,
+    ExportFormat,
+    JournalEntry,
+    JournalUnavailable,
+)
+from daemon.store.audit import known_end, read_records, walk_on
 from daemon.store.chain import Row, Walk, link, whole
 from daemon.store.connection import close_quietly, connect_reader, make_private, on_thread
+from daemon.store.finding import Export, Search, moves
 from daemon.store.holder import Holder
 from daemon.store.rows import REPORT_COLUMNS, document_of, record_of, report_of, report_row, snapshot_of
 from daemon.store.trouble import unavailable
@@ -128,8 +138,18 @@ class SqliteJournal:
     async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
         return await self.read(lambda db: list(read_records(db, site=site, after=after, limit=limit)))
 
-    async def newest(self, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
-        return await self.read(lambda db: newest_records(db, site=site, limit=limit))
+    async def find(self, wanted: AuditFilter) -> AsyncIterator[list[AuditRecord]]:
+        search = Search(wanted)
+        while not search.ended:
+            yield await self.read(search.step)
+
+    async def export(self, wanted: AuditFilter, format: ExportFormat) -> AsyncIterator[bytes]:
+        export = Export(wanted, format)
+        while not export.ended:
+            yield await self.read(export.step)
+
+    async def moves(self, site: str, *, since: datetime, most: int) -> list[AuditRecord]:
+        return await self.read(lambda db: moves(db, site, since=since, most=most))
 
     async def verify(self) -> ChainReport:
         walk = Walk()

@@ -95,7 +95,10 @@ async def test_last_use_is_kept_in_memory_and_written_by_the_flush(
 async def test_a_database_of_the_first_schema_gets_the_table(chain: Path) -> None:
     """What was recorded before is untouched."""
     with closing(sqlite3.connect(chain)) as connection:
-        connection.executescript("DROP TABLE tokens; DELETE FROM migrations WHERE number > 1;")
+        connection.executescript(
+            "DROP TABLE tokens; DROP INDEX audit_by_time; DROP INDEX audit_by_actor; DROP INDEX audit_by_event; "
+            "DROP INDEX audit_moves; DELETE FROM migrations WHERE number > 1;"
+        )
     journal = SqliteJournal(chain)
     await journal.open()
     assert await SqliteTokens(journal).all() == []

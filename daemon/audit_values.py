@@ -1,0 +1,63 @@
+"""What is asked of the audit trail and what it answers: values that cross the port `Journal`.
+
+Imported from `daemon.ports` like all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+ExportFormat = Literal["jsonl", "csv"]
+"""JSON lines can be verified as a chain; CSV is for reading in a spreadsheet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One link of the audit chain as it is stored and exported."""
+
+    seq: int
+    at: str
+    site: str
+    actor: str
+    event: str
+    before: str
+    after: str
+    request_id: str | None
+    detail: Mapping[str, Any]
+    previous_hash: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which audit records are wanted, and in which order; what is not given narrows nothing.
+
+    `after` and `before` are sequence numbers and not among those wanted; of times, `since` is and `until` is not.
+    An `actor` that ends in `*` is how it begins. With `limit`, at most so many.
+    """
+
+    site: str | None = None
+    after: int = 0
+    before: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    actor: str | None = None
+    events: tuple[str, ...] = ()
+    newest_first: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainReport:
+    """What a verification of the audit chain found; `broken_at` is the first bad sequence number."""
+
+    intact: bool
+    records: int
+    first: int
+    last: int
+    head: str
+    broken_at: int | None = None
+    reason: str = ""
