@@ -15,6 +15,9 @@ _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _DIGITS = re.compile(r"[0-9]{1,5}")
 _WILDCARD = re.compile(r"[a-z0-9_.:*?-]+")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NAMED = r"\s*(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)+)\s*=\s*(?:[^\\,=\s]|\\.)(?:[^\\,]|\\.)*"
+_DISTINGUISHED_NAME = re.compile(f"{_NAMED}(?:,{_NAMED})*")
 
 
 def ascii_domain(text: str) -> str:
@@ -59,6 +62,34 @@ def mail_address(text: str) -> str:
     except BadValue as bad:
         raise BadValue(f"is not an e-mail address: the domain {bad}", bad.hint) from None
     return text
+
+
+def tenant(text: str) -> str:
+    """A tenant as Microsoft's identity platform knows it: a GUID, or a domain of at least two labels. As written."""
+    wanted = "the Directory (tenant) ID of the app registration, or a domain such as example.onmicrosoft.com"
+    if _GUID.fullmatch(text):
+        return text
+    try:
+        mail_domain(text)
+    except BadValue:
+        raise BadValue(f"{shown(text)} is neither a GUID nor a domain", wanted) from None
+    return text
+
+
+def distinguished_name(text: str) -> str:
+    """A place in a directory (RFC 4514), names and values between commas. As written."""
+    if _DISTINGUISHED_NAME.fullmatch(text):
+        return text
+    raise BadValue(f"{shown(text)} is not a distinguished name", f"it is written {_as_components(text)}")
+
+
+def _as_components(text: str) -> str:
+    """The components of a domain that was written for a distinguished name; an example for anything else."""
+    try:
+        name = mail_domain(text)
+    except BadValue:
+        name = "corp.example.com"
+    return ",".join(f"DC={label}" for label in name.split("."))
 
 
 def host(text: str) -> str:

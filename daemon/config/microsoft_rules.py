@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from daemon.config import kerberos_rules
+from daemon.config import addresses, kerberos_rules
 from daemon.config.clashes import NOT_SET, clash, missing
 from daemon.config.form import Form
 from daemon.config.model import AccountSettings, SiteSettings
@@ -14,6 +14,7 @@ from daemon.config.problems import Key
 
 _KIND: Final = ("account", "directory_type")
 _REQUIRE: Final = ("binding", "require")
+_ADDRESS: Final = ("account", "smtp_address")
 _ON_PREMISES: Final = ("server", "base_dn", "user", "password", "keytab")
 
 
@@ -25,6 +26,8 @@ def check(form: Form, site: SiteSettings) -> None:
         _sign_in(form, site.account)
         _required(form, site)
     _mailbox(form)
+    _probe(form, site.account)
+    _domains(form, site)
 
 
 def _directory_type(form: Form, site: SiteSettings) -> None:
@@ -116,3 +119,25 @@ def _mailbox(form: Form) -> None:
     if about and not form.meant(("account", "smtp_address")):
         text = f"{NOT_SET}, so the mailbox account cannot be used"
         form.findings.warning(("account", "smtp_address"), text, hint="set its primary address", near=about)
+
+
+def _probe(form: Form, account: AccountSettings) -> None:
+    """Opening one's own mailbox proves no right to open another one."""
+    if account.impersonation_probe and account.impersonation_probe.casefold() == account.smtp_address.casefold():
+        form.findings.warning(
+            ("account", "impersonation_probe"), "is the account itself, which proves nothing",
+            hint="name another mailbox, or remove the line", near=[_ADDRESS],
+        )  # fmt: skip
+
+
+def _domains(form: Form, site: SiteSettings) -> None:
+    """The account itself is looked up, by the step `directory` and by the doctor; outside the domains it is not."""
+    domains, address = site.directory.domains, site.account.smtp_address
+    if not domains or not address:
+        return
+    own = address.rpartition("@")[2].lower()
+    if addresses.ascii_domain(own) not in map(addresses.ascii_domain, domains):
+        form.findings.warning(
+            ("directory", "domains"), f"leaves out {own}, the domain of [account] smtp_address, so that the directory "
+            "step, which looks that address up, fails", hint=f"add {own}, or remove the line", near=[_ADDRESS],
+        )  # fmt: skip

@@ -13,6 +13,7 @@ from states import Impact
 Kind = Literal[
     "text", "choice", "flag", "integer", "duration", "port", "listen", "host", "address", "url", "path",
     "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions", "socket", "mode", "steps",
+    "tenant", "distinguished_name",
 ]  # fmt: skip
 
 
@@ -114,7 +115,7 @@ _ACCOUNT = _rows(
      "the cloud of host_address. The US Department of Defense: https://dod-graph.microsoft.us."), {}),
     ("exchange_online_url", "url", _REBIND, ("Address of Exchange Online, https://host or https://host:port. Not set: "
      "that of the cloud of host_address."), {}),
-    ("tenant_id", "text", _REBIND, ("Microsoft 365 tenant of the app registration. "
+    ("tenant_id", "tenant", _REBIND, ("Microsoft 365 tenant of the app registration: its GUID, or one of its domains. "
      "With microsoft-active-directory it means hybrid."), {}),
     ("client_id", "text", _REBIND, "Client id of the app registration; needs tenant_id and client_secret.", {}),
     ("client_secret", "secret", _REBIND, "Client secret of the app registration; needs client_id.", {}),
@@ -124,8 +125,8 @@ _DIRECTORY = _rows(
     "directory",
     ("server", "host", _APPLY, ("Domain controller, as host or host:port. Only with microsoft-active-directory. Not "
      "set: those that DNS names for the domain of base_dn."), {"example": "dc1.example.com"}),
-    ("base_dn", "text", _APPLY, ("Where searches start, for example DC=corp,DC=example,DC=com. Not set: the whole "
-     "domain of server."), {"example": "DC=example,DC=com"}),
+    ("base_dn", "distinguished_name", _APPLY, ("Where searches start, for example DC=corp,DC=example,DC=com. Not set: "
+     "the whole domain of server."), {"example": "DC=example,DC=com"}),
     ("security", "choice", _APPLY, "How the connection to the directory is protected.",
      {"default": "ldaps", "choices": ("ldaps", "starttls", "none")}),
     ("sign_in", "choice", _APPLY, ("How the user signs in. kerberos needs sitebind[kerberos] and this host's "

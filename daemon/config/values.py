@@ -209,6 +209,8 @@ _PARSERS: dict[Kind, Callable[[Option, str], object]] = {
     "address": lambda _, text: addresses.mail_address(text),
     "url": lambda _, text: addresses.service_url(text),
     "site_id": lambda _, text: site_id(text),
+    "tenant": lambda _, text: addresses.tenant(text),
+    "distinguished_name": lambda _, text: addresses.distinguished_name(text),
     "mode": _mode,
     "steps": _steps,
     "host_headers": _each(_host_header),

@@ -45,7 +45,7 @@ display_name = Head office 100%
 smtp_address = engine@bücher.example
 directory_type = Microsoft  Office 365 Directory
 use_exchange_impersonation = no
-tenant_id = t
+tenant_id = t.example
 client_id = c
 client_secret = keyring:sitebind/engine
 host_address = login.example.com:443
@@ -301,11 +301,11 @@ def test_what_a_proxy_needs(text: str, expected: list[str], *, findings: Finding
         ("client_id = c\nclient_secret = env:S\n", "",
          [("12: [account] client_id: contradicts directory_type = microsoft-active-directory without tenant_id; "
           "for hybrid set tenant_id; for Microsoft 365 alone take directory_type = microsoft-365-directory")]),
-        ("client_id = c\nclient_secret = env:S\ntenant_id = t\n", "server = dc\n", []),
+        ("client_id = c\nclient_secret = env:S\ntenant_id = t.example\n", "server = dc\n", []),
         ("directory_type = microsoft-365-directory\nclient_id = c\n", "",
          ["13: [account] client_secret: is not set, and client_id needs it",
           "13: [account] tenant_id: is not set, and client_id needs it"]),
-        ("client_secret = env:S\ntenant_id = t\n", "",
+        ("client_secret = env:S\ntenant_id = t.example\n", "",
          ["12: [account] client_id: is not set, and client_secret needs it"]),
     ],
 )  # fmt: skip

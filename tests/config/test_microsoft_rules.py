@@ -15,7 +15,7 @@ from daemon.ports import Secret
 Read = Callable[[str], Reading]
 SECRET = SecretSource(kind="literal", text=Secret("s"))
 HEAD = "[binding]\nauthentication_type = application\nclient_id = c\nclient_secret = env:S\n"
-CLOUD = "directory_type = microsoft-365-directory\ntenant_id = t\nclient_id = c\nclient_secret = env:S\n"
+CLOUD = "directory_type = microsoft-365-directory\ntenant_id = t.example\nclient_id = c\nclient_secret = env:S\n"
 MAILBOX = "[account]\nsmtp_address = a@example.com\npassword = env:P\n"
 DIRECTORY = "[directory]\nserver = dc\nuser = u\npassword = env:P\n"
 
@@ -159,3 +159,79 @@ def test_the_windows_tools_file_reads_as_it_stands(tmp_path: Path) -> None:
     settings = reading.sites[0].settings
     assert settings is not None
     assert is_hybrid(settings.account)
+
+
+@pytest.mark.parametrize("tenant", ["not a tenant", "common", "5b1f7c3e-0d5a-4c62-9a41", "https://example.com"])
+def test_a_tenant_is_a_guid_or_a_domain(read: Read, tenant: str) -> None:
+    """The identity platform knows nothing else, so a slip is told before it is asked."""
+    text = f"{HEAD}[account]\nsmtp_address = a@example.com\n{CLOUD}".replace("t.example", tenant)
+    assert told(read, text) == [
+        (
+            f'error :8: [account] tenant_id: "{tenant}" is neither a GUID nor a domain; the Directory (tenant) ID of '
+            "the app registration, or a domain such as example.onmicrosoft.com"
+        )
+    ]
+
+
+@pytest.mark.parametrize("tenant", ["5b1f7c3e-0d5a-4c62-9a41-2f0e6d7ac001", "Example.onmicrosoft.com"])
+def test_both_names_of_a_tenant_are_good(read: Read, tenant: str) -> None:
+    """As written."""
+    reading = read(f"{HEAD}[account]\nsmtp_address = a@example.com\n{CLOUD}".replace("t.example", tenant))
+    assert list(all_problems(reading)) == []
+    assert reading.sites[0].settings is not None
+    assert reading.sites[0].settings.account.tenant_id == tenant
+
+
+@pytest.mark.parametrize(
+    "base, meant",
+    [
+        ("example.com", "DC=example,DC=com"),
+        ("Users", "DC=corp,DC=example,DC=com"),
+        ("DC=example,", "DC=corp,DC=example,DC=com"),
+        ("DC=,DC=com", "DC=corp,DC=example,DC=com"),
+    ],
+)
+def test_a_base_dn_is_a_distinguished_name(read: Read, base: str, meant: str) -> None:
+    """With the domain's own components where a domain was written."""
+    assert told(read, f"{HEAD}{MAILBOX}{DIRECTORY}base_dn = {base}\n") == [
+        f'error :12: [directory] base_dn: "{base}" is not a distinguished name; it is written {meant}'
+    ]
+
+
+@pytest.mark.parametrize("base", ["DC=a,DC=b", "OU=Lovelace\\, Ada = 1 , dc=a", "2.5.4.11=München,DC=x"])
+def test_distinguished_names_of_every_shape_are_good(read: Read, base: str) -> None:
+    """Escaped commas, blanks, numbers for names."""
+    assert told(read, f"{HEAD}{MAILBOX}{DIRECTORY}base_dn = {base}\n") == []
+
+
+def test_a_probe_that_is_the_account_itself_is_warned_about(read: Read) -> None:
+    """In any spelling; the doctor would find impersonation unproved without a word why."""
+    assert told(read, f"{HEAD}{MAILBOX}impersonation_probe = A@Example.com\n{DIRECTORY}") == [
+        (
+            "warning :8: [account] impersonation_probe: is the account itself, which proves nothing; name another "
+            "mailbox, or remove the line"
+        )
+    ]
+    assert told(read, f"{HEAD}{MAILBOX}impersonation_probe = b@example.com\n{DIRECTORY}") == []
+
+
+@pytest.mark.parametrize("platform", ["on premises", "cloud"])
+def test_domains_that_leave_the_account_out_are_warned_about(read: Read, platform: str) -> None:
+    """Its own address is what the step `directory` looks up."""
+    text = f"{HEAD}{MAILBOX}{DIRECTORY}"
+    if platform == "cloud":
+        text = f"{HEAD}[account]\nsmtp_address = a@example.com\n{CLOUD}[directory]\n"
+    line = text.count("\n") + 1
+    assert told(read, f"{text}domains = other.test, more.test\n") == [
+        (
+            f"warning :{line}: [directory] domains: leaves out example.com, the domain of [account] smtp_address, so "
+            "that the directory step, which looks that address up, fails; add example.com, or remove the line"
+        )
+    ]
+    assert told(read, f"{text}domains = other.test, Example.com\n") == []
+
+
+def test_domains_are_compared_as_dns_spells_them(read: Read) -> None:
+    """An internationalised domain has two spellings."""
+    text = f"{HEAD}{MAILBOX}{DIRECTORY}domains = xn--bcher-kva.example\n".replace("a@example.com", "a@bücher.example")
+    assert told(read, text) == []
