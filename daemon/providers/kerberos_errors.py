@@ -91,6 +91,11 @@ ROWS: Final = (
     ),
     Row(181, Fault.KERBEROS_UNAVAILABLE, _KEYTAB),
     Row(195, Fault.KERBEROS_UNAVAILABLE, _KEYTAB),
+    Row(
+        224,
+        Fault.KERBEROS_SERVER_UNKNOWN,
+        "the realm knows no LDAP server by this name, and krb5.conf names no other realm to ask",
+    ),
     Row(NO_LIBRARY, Fault.KERBEROS_UNAVAILABLE, "the extra sitebind[kerberos] or MIT's library is not installed"),
 )
 _BY_NUMBER: Final = {row.number: row for row in ROWS}

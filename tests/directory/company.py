@@ -29,6 +29,7 @@ _NOW_LOCKED = "134000000000000000"
 def everybody_else(base: str) -> Orders:
     """All of them but the crowd."""
     yield from units(base)
+    yield from server(base)
     yield from service(base)
     yield from company(demo_tenant(), base)
     yield from troubled(base)
@@ -39,6 +40,11 @@ def everybody_else(base: str) -> Orders:
 def units(base: str) -> Orders:
     for name in ("Company", "Troubled", "Webs", "Hidden"):
         yield ["add", {"dn": f"OU={name},{base}", "objectClass": "organizationalUnit"}]
+
+
+def server(base: str) -> Orders:
+    """The name by which Kerberos knows the domain controller: elsewhere it registers that itself."""
+    yield ["insert", f"CN=DC1,OU=Domain Controllers,{base}", {"servicePrincipalName": "ldap/dc1.ad.example.test"}]
 
 
 def service(base: str) -> Orders:

@@ -1,8 +1,8 @@
 """Fills a Samba directory in a few transactions. Run by the system's Python, which has Samba's modules.
 
 `python3 populate.py SAM_LDB SMB_CONF` reads JSON lines from its input, each `["add", {…}]`, `["modify", dn, {…}]`,
-`["password", dn, password]`, `["password set", dn, moment]`, `["primary", user, group]` or `["commit"]`; values are
-text or lists of text.
+`["insert", dn, {…}]`, `["password", dn, password]`, `["password set", dn, moment]`, `["primary", user, group]` or
+`["commit"]`; values are text or lists of text.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ def done(database: SamDB, order: list) -> None:
             database.add(attributes)
         case ["modify", dn, attributes]:
             database.modify(changed(database, dn, attributes), controls=RELAX)
+        case ["insert", dn, attributes]:
+            database.modify(changed(database, dn, attributes, how=ldb.FLAG_MOD_ADD), controls=RELAX)
         case ["password set", dn, moment]:
             database.modify(changed(database, dn, {"pwdLastSet": moment}), controls=PAST_PASSWORDS)
         case ["password", dn, password]:
@@ -52,11 +54,11 @@ def done(database: SamDB, order: list) -> None:
             database.transaction_start()
 
 
-def changed(database: SamDB, dn: str, attributes: dict) -> ldb.Message:
-    """A message that replaces attributes."""
+def changed(database: SamDB, dn: str, attributes: dict, *, how: int = ldb.FLAG_MOD_REPLACE) -> ldb.Message:
+    """A message that replaces attributes, or adds to them."""
     message = ldb.Message(ldb.Dn(database, dn))
     for name, values in attributes.items():
-        message[name] = ldb.MessageElement(values, ldb.FLAG_MOD_REPLACE, name)
+        message[name] = ldb.MessageElement(values, how, name)
     return message
 
 

@@ -126,15 +126,15 @@ class Samba:
         (self.data / "run" / "ncalrpc").mkdir(parents=True, exist_ok=True)
         self.configure()
 
-    def configure(self, *, strong: bool = True, certificate: Pair | None = None) -> None:
-        """Write the configuration; it holds from the next start. `strong`: sign-ins in the clear are refused."""
+    def configure(self, *, strong: str = "yes", certificate: Pair | None = None) -> None:
+        """Write the configuration; it holds from the next start. `strong`: yes refuses sign-ins in the clear."""
         pair = certificate or self.certificate
         self.configuration.write_text(
             CONFIGURATION.format(
                 realm=DOMAIN.upper(),
                 address=self.address,
                 folder=self.data,
-                strong="yes" if strong else "no",
+                strong=strong,
                 ca=self.authority.ca_file,
                 certificate=pair.certificate,
                 key=pair.key,
@@ -148,6 +148,13 @@ class Samba:
         database = self.data / "private" / "sam.ldb"
         # -P: this very module must not be taken for Samba's.
         self._run(SYSTEM_PYTHON, "-P", str(script), str(database), str(self.configuration), said=lines)
+
+    def keytab(self, principal: str, path: Path) -> Path:
+        """Write the keys of a user, or of a service by its name, to `path`."""
+        self._run(
+            "samba-tool", "domain", "exportkeytab", str(path), f"--principal={principal}", f"-s{self.configuration}"
+        )
+        return path
 
     def save(self, snapshot: Path) -> None:
         """Pack the directory, while it does not run; beside it only the newest two packs are kept."""
@@ -194,7 +201,7 @@ class Samba:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    def restart(self, *, strong: bool = True, certificate: Pair | None = None) -> None:
+    def restart(self, *, strong: str = "yes", certificate: Pair | None = None) -> None:
         """Stop and start with another configuration; without arguments with the usual one."""
         self.stop()
         self.configure(strong=strong, certificate=certificate)

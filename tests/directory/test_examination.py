@@ -98,7 +98,7 @@ async def test_in_the_clear_the_server_refuses_and_a_warning_stands_before(adapt
 
 async def test_in_the_clear_works_only_where_the_server_lets_it(adapters: Adapters, samba: Samba) -> None:
     try:
-        samba.restart(strong=False)
+        samba.restart(strong="no")
         examination = await adapters.directory(access_to(samba, security="none")).examine()
     finally:
         samba.restart()
