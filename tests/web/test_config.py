@@ -174,6 +174,17 @@ async def test_a_form_is_no_json(api: DescribedClient) -> None:
     assert (await api.call("PUT", PATH, headers=SEEN, data={"options": "x"})).status == 415
 
 
+async def test_secrets_over_the_open_network_are_refused(
+    engine: MemoryEngine, api: DescribedClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one-time credentials are; what is no secret may come."""
+    monkeypatch.setattr("daemon.web.peer.is_loopback", lambda host: False)
+    reply = await put(api, {"account": {"password": {"secret": HIDDEN}}})
+    assert (reply.status, reply.code, HIDDEN in reply.text) == (403, "insecure-transport", False)
+    assert engine.edits == []
+    assert (await put(api, {"account": {"password": None, "smtp_address": "x@y.z"}})).status == 200
+
+
 # --- refusals ------------------------------------------------------------------------------------
 
 
