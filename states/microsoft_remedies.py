@@ -114,7 +114,8 @@ MICROSOFT_REMEDIES: Final[Mapping[str, str]] = {
         "the keytab; or set [directory] sign_in = simple."
     ),
     "directory-object-missing": (
-        "The account's address is not in this directory: correct [account] smtp_address, base_dn or domains."
+        "The account's own address has to be found here: correct [account] smtp_address, or [directory] base_dn or "
+        "domains."
     ),
     "directory-type-contradicted": (
         "Set [account] directory_type to what the detail says: on premises and hybrid microsoft-active-directory, "

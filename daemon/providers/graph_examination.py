@@ -16,7 +16,7 @@ from daemon.ports import (
     ProviderFault,
     Sighting,
 )
-from daemon.providers import graph_answer, graph_permissions
+from daemon.providers import graph_answer, graph_permissions, graph_reasons, graph_wanted
 from daemon.providers.app_roles import CONTACTS, GROUPS, USERS, consent_missing
 from daemon.providers.graph import Ask, Graph
 from daemon.providers.graph_answer import About
@@ -106,6 +106,10 @@ class DirectoryVisit:
         wanted = self._access.lookup
         if not wanted:
             return Finding(detail="no address to look up is configured", status="skipped")
+        sought = graph_wanted.read(wanted)
+        if because := graph_reasons.not_asked(sought, self._access.domains):
+            detail = f'"{quoted(wanted, longest=120)}" cannot be found: {because}'
+            raise ProviderFault(Fault.DIRECTORY_OBJECT_MISSING, detail)
         found = await self._find(wanted)
         if found.objects:
             return Finding(detail=f"found {'; '.join(map(_told, found.objects))}")

@@ -535,3 +535,15 @@ async def test_trouble_with_graph_is_told_apart_everywhere(
             await act
         assert caught.value.fault is fault
         assert_tells_no_secret(caught.value, {known.DEMO_GRAPH_SECRET})
+
+
+async def test_an_address_outside_the_domains_is_not_said_to_be_missing(office: Office) -> None:
+    """Nobody was asked, so nothing is known of the tenant."""
+    last = ended_at(await examined(office, domains=("other.test",)), "lookup")
+    assert last.fault is not None
+    assert last.fault.fault is Fault.DIRECTORY_OBJECT_MISSING
+    assert last.detail == (
+        f'"{known.DEMO_MAILBOX}" cannot be found: example.test is not among [directory] domains, so it is not looked up '
+        "here"
+    )
+    assert "[directory] base_dn or domains" in last.fault.fault.remedy
