@@ -543,7 +543,7 @@ async def test_an_address_outside_the_domains_is_not_said_to_be_missing(office: 
     assert last.fault is not None
     assert last.fault.fault is Fault.DIRECTORY_OBJECT_MISSING
     assert last.detail == (
-        f'"{known.DEMO_MAILBOX}" cannot be found: example.test is not among [directory] domains, so it is not looked up '
-        "here"
+        f'"{known.DEMO_MAILBOX}" cannot be found: example.test is not among [directory] domains, so it is not '
+        "looked up here"
     )
     assert "[directory] base_dn or domains" in last.fault.fault.remedy
