@@ -14,7 +14,7 @@ LOCKED := $(PIP) install --progress-bar off --require-hashes --no-deps --require
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
-.PHONY: demo test test-fast check bench doctor-table lock clean help parts
+.PHONY: demo test test-fast check bench doctor-table pictures lock clean help parts
 
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
@@ -40,6 +40,9 @@ bench: $(VENV)/.dev ## a table of ratios; every side measured in the same run
 
 doctor-table: $(VENV)/.dev ## write the table of faults in docs/doctor.md anew, from the tests' own run
 	$(BIN)/python -m tests.doctor
+
+pictures: $(VENV)/.dev parts ## take the pictures of every page in docs/pictures anew, of a real daemon in a real browser
+	$(BIN)/python -m tests.browser.pictures
 
 lock: $(VENV)/.dev ## write requirements/*.txt anew from pyproject.toml and requirements/*.in
 	@requirements/lock $(BIN)/pip-compile

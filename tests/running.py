@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -80,7 +80,13 @@ def site_options(sandbox: Sandbox, *, method: str = "cloud", **binding: str) -> 
     }
 
 
-def microsoft_options(sandbox: Sandbox, **account: str) -> dict[str, str]:
+class HasMicrosoft365(Protocol):
+    """Whatever serves the simulated Microsoft 365."""
+
+    microsoft_url: str
+
+
+def microsoft_options(sandbox: HasMicrosoft365 | Sandbox, **account: str) -> dict[str, str]:
     """[account] of a site whose mailbox and directory are in the sandbox's Microsoft 365; an empty value: no line."""
     url = sandbox.microsoft_url
     options = {

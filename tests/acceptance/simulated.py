@@ -23,13 +23,13 @@ class Simulated:
         self._sandbox = Sandbox(directory=folder / "sandbox", world=world)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="simulated Mimecast", daemon=True)
-        self.global_url = self.services_url = self.exchange_url = ""
+        self.global_url = self.services_url = self.exchange_url = self.microsoft_url = ""
 
     def __enter__(self) -> Self:
         self._thread.start()
         self._wait(self._sandbox.start())
         self.global_url, self.services_url = self._sandbox.global_url, self._sandbox.services_url
-        self.exchange_url = self._sandbox.exchange_url
+        self.exchange_url, self.microsoft_url = self._sandbox.exchange_url, self._sandbox.microsoft_url
         return self
 
     def __exit__(self, *_: object) -> None:

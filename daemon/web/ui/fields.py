@@ -107,7 +107,18 @@ GROUPS: Final[dict[str, tuple[Group, ...]]] = {
         Group(
             title="Where addresses and groups are looked up",
             section="directory",
-            options=("server", "base_dn", "security", "user", "password", "domains", "cache_for", "members_limit"),
+            options=(
+                "server",
+                "base_dn",
+                "security",
+                "sign_in",
+                "user",
+                "password",
+                "keytab",
+                "domains",
+                "cache_for",
+                "members_limit",
+            ),
         ),
     ),
 }
@@ -126,6 +137,7 @@ _LABELS: Final[dict[Key, str]] = {
     ("connection", "from_environment"): "Take the proxy from the environment",
     ("connection", "ca_file"): "File of further CAs",
     ("directory", "base_dn"): "Base DN",
+    ("directory", "sign_in"): "Sign in by",
     ("directory", "domains"): "Mail domains",
     ("directory", "cache_for"): "Keep answers for",
     ("directory", "members_limit"): "Most members of a group",
@@ -151,8 +163,3 @@ def label(section: str, option: str) -> str:
 def name(section: str, option: str) -> str:
     """The field's name in a form."""
     return f"{section}.{option}"
-
-
-def page_of(section: str) -> str:
-    """The page on which a section's options stand; empty for one that has none."""
-    return next((page for page, groups in GROUPS.items() if any(g.section == section for g in groups)), "")
