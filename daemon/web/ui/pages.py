@@ -43,7 +43,7 @@ class Pages:
         self._overview = OverviewPage(operations, self._renderer)
         self._runs = DoctorRuns(operations, clock)
         frame = SiteFrame(operations, self._renderer)
-        settings = SettingsPage(frame, access)
+        settings = SettingsPage(frame, access, door)
         self._site = SitePages(frame, settings, self._runs)
         self._bind = BindPage(frame, settings, door=door)
         self._routes: tuple[Route, ...] = tuple(self._all())

@@ -16,7 +16,6 @@ from daemon.engine.access import Access
 from daemon.engine.config_views import (
     ConfigChanged,
     ConfigEdit,
-    ConfigManaged,
     ConfigRejected,
     ConfigView,
     FieldFinding,
@@ -26,8 +25,7 @@ from daemon.engine.config_views import (
 )
 from daemon.engine.operations import ConfigWritten
 from daemon.ports import Scope, Secret
-from daemon.web.auth import PRINCIPAL, caller
-from daemon.web.errors import HttpProblem
+from daemon.web.auth import PRINCIPAL, Door, caller
 from daemon.web.ui.fields import GROUPS, label, name
 from daemon.web.ui.forms import fields_of
 from daemon.web.ui.frame import SiteFrame
@@ -64,9 +62,10 @@ class Widget:
 class SettingsPage:
     """Shows and applies the settings of one page after another."""
 
-    def __init__(self, frame: SiteFrame, access: Access) -> None:
+    def __init__(self, frame: SiteFrame, access: Access, door: Door) -> None:
         self._frame = frame
         self._access = access
+        self._door = door
 
     async def show(self, request: web.Request, tab: str) -> web.Response:
         """The page with its form."""
@@ -89,14 +88,14 @@ class SettingsPage:
         edit = edit_of(tab, view, posted)
         if not (edit.values or edit.secrets or edit.references):
             return self._back(request, tab, Note(text="Nothing was changed, so nothing was written."))
+        if any(edit.secrets.values()):
+            self._door.admit_one_time_credentials(request)
         try:
             written = await self._frame.operations.write_config(view.site, edit, caller=caller(request))
         except ConfigRejected as rejected:
             return self._again(request, _form(tab, view, posted=posted, findings=rejected.findings), 422)
         except ConfigChanged as changed:
             return self._again(request, _form(tab, changed.view, posted=posted, merge=changed.merge), 412)
-        except ConfigManaged as managed:
-            raise HttpProblem(409, "config-managed-externally", managed.reason) from None
         return self._applied(request, tab, written)
 
     def _again(self, request: web.Request, form: dict[str, Any], status: int) -> web.Response:
@@ -130,6 +129,7 @@ def edit_of(tab: str, view: ConfigView, posted: Posted) -> ConfigEdit:
         key, field = (option.section, option.option), name(option.section, option.option)
         if option.secret:
             _take_secret(key, field, posted, secrets=secrets, references=references)
+            was[key] = posted.get(f"was.{field}", "")
             continue
         before, now = posted.get(f"was.{field}", ""), posted.get(field)
         if now is not None and now.strip() != before:
@@ -193,11 +193,12 @@ def _widget(
     typed = posted.get(field, now)
     # What somebody changed stays as they typed it; the rest follows the file, also where it moved meanwhile.
     shown = "" if option.secret else (typed if typed.strip() != before else now)
+    was = now if merge or not posted else before
     return Widget(
         option=option,
         label=label(option.section, option.option),
         name=field,
         shown=shown,
-        was=now if merge or not posted else before,
+        was=option.fingerprint if option.secret else was,
         findings=tuple(f for f in findings if (f.section, f.option) == (option.section, option.option)),
     )
