@@ -45,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
 def for_a_person(answer: dict[str, Any], *, palette: Palette) -> Iterator[str]:
     """The outcome, a line for each option that differs, and every finding."""
     changes, findings = answer.get("changes") or [], answer.get("findings") or []
-    yield _headline(str(answer.get("outcome")), len(changes), palette)
+    yield _headline(answer, len(changes), palette)
     named = [_option(change) for change in changes]
     wide = max(map(len, named), default=0)
     for name, change in zip(named, changes, strict=True):
@@ -54,13 +54,16 @@ def for_a_person(answer: dict[str, Any], *, palette: Palette) -> Iterator[str]:
     yield from (f"  {plain(finding)}" for finding in findings)
 
 
-def _headline(outcome: str, changes: int, palette: Palette) -> str:
-    match outcome:
+def _headline(answer: dict[str, Any], changes: int, palette: Palette) -> str:
+    match answer.get("outcome"):
         case "rejected":
             others = " Options of other, good files were applied:" if changes else ""
             return palette.paint(f"Rejected: the last good settings stay in force.{others}", "red")
         case "unchanged":
-            return "Unchanged: the configuration says what is in force already."
+            since = answer.get("in_force_since")
+            # The daemon watches its files: who saves and then asks comes second.
+            known = f" since {plain(since)}; a saved file is applied by itself" if since else ""
+            return f"Unchanged: the configuration says what is in force already{known}."
         case _:
             return palette.paint("Applied.", "green")
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +74,7 @@ class Configuration:
         self._running: set[asyncio.Task[ReloadAnswer]] = set()
         self._turn = asyncio.Lock()
         self._started = False
+        self._applied_at: datetime | None = None
         self.daemon = daemon
         self.daemon_findings: tuple[str, ...] = ()
         self.daemon_findings_since = clock.now()
@@ -133,8 +136,11 @@ class Configuration:
         except Exception:
             self._observer.reloaded(successful=False, at=self._clock.now())
             raise
-        self._observer.reloaded(successful=answer.outcome != "rejected", at=self._clock.now())
-        return answer
+        at = self._clock.now()
+        self._observer.reloaded(successful=answer.outcome != "rejected", at=at)
+        if answer.outcome == "applied" or answer.changes:
+            self._applied_at = at
+        return replace(answer, in_force_since=self._applied_at)
 
     async def _reload(self, caller: Caller) -> ReloadAnswer:
         reading = await asyncio.to_thread(self._read, self.path)
@@ -201,18 +207,12 @@ class Configuration:
         if event is not None:
             try:
                 await self._driver.ask(file.id, event)
-            except Exception:
-                self._put_back(file.id, before)
+            except Exception:  # what could not be recorded is not in force
+                self.sites.pop(file.id)
+                self.sites.update({} if before is None else {file.id: before})
                 raise
         self._marks[file.id] = marks
         return SiteAnswer(changes=told(file.id, changes), touched=event is not None)
-
-    def _put_back(self, site: str, before: SiteSettings | None) -> None:
-        """What could not be recorded is not in force."""
-        if before is None:
-            self.sites.pop(site, None)
-        else:
-            self.sites[site] = before
 
     async def _unusable(self, now: Snapshot, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
         findings = tuple(map(str, file.errors))

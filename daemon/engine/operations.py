@@ -106,11 +106,15 @@ class SettingChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadAnswer:
-    """What a reload did. `rejected` when any file had errors; good files of other sites still apply."""
+    """What a reload did. `rejected` when any file had errors; good files of other sites still apply.
+
+    `in_force_since`: when settings were applied last, by this reload or by one before it.
+    """
 
     outcome: Outcome
     changes: tuple[SettingChange, ...] = ()
     findings: tuple[str, ...] = ()
+    in_force_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,8 @@ def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
-def _moment_or_none(at: datetime | None) -> str | None:
+def moment_or_none(at: datetime | None) -> str | None:
+    """The same for what may never have been."""
     return None if at is None else moment(at)
 
 
@@ -62,7 +63,7 @@ def site_json(view: SiteView) -> Json:
         "company": view.company,
         "version": view.version,
         "binding": None if view.binding is None else _binding(view.binding),
-        "retry_at": _moment_or_none(view.retry_at),
+        "retry_at": moment_or_none(view.retry_at),
         "problems": [_problem(problem) for problem in view.problems],
         "ready": view.ready,
     }
@@ -73,7 +74,7 @@ def _binding(binding: HeldBinding) -> Json:
         "account_code": binding.account_code,
         "bound_at": moment(binding.bound_at),
         "verified_at": moment(binding.verified_at),
-        "expires_at": _moment_or_none(binding.expires_at),
+        "expires_at": moment_or_none(binding.expires_at),
         "method": binding.method,
     }
 
@@ -99,7 +100,7 @@ def bind_json(report: BindReport) -> Json:
         "state": report.state,
         "fault": None if report.fault is None else report.fault.code,
         "started_at": moment(report.started_at),
-        "finished_at": _moment_or_none(report.finished_at),
+        "finished_at": moment_or_none(report.finished_at),
         "steps": [step_json(step) for step in report.steps],
     }
 

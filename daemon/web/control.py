@@ -8,7 +8,7 @@ from aiohttp import web
 
 from daemon.engine.operations import Operations
 from daemon.ports import BindReport
-from daemon.web.answers import answer, bind_json, layers_json, reload_json, site_json
+from daemon.web.answers import answer, bind_json, layers_json, moment_or_none, reload_json, site_json
 from daemon.web.auth import Door, caller
 from daemon.web.errors import HttpProblem
 from daemon.web.requests import doctor_order, json_object, rebind_order, seconds, unbind_order
@@ -30,7 +30,7 @@ class ControlHandlers:
         """200 applied or unchanged; 422 rejected: a problem document that holds the whole answer."""
         await json_object(request, fields=())
         reloaded = await self._operations.reload(caller=caller(request))
-        document = reload_json(reloaded)
+        document = {**reload_json(reloaded), "in_force_since": moment_or_none(reloaded.in_force_since)}
         if reloaded.outcome == "rejected":
             raise HttpProblem(
                 422,

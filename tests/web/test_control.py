@@ -233,7 +233,9 @@ async def test_one_time_credentials_do_not_join_an_open_bind(engine: MemoryEngin
 
 async def test_reload_tells_what_became_of_each_option(engine: MemoryEngine, api: DescribedClient) -> None:
     """Applied and unchanged are 200."""
-    assert (await api.post("/-/reload")).json == {"outcome": "unchanged", "changes": [], "findings": []}
+    assert (await api.post("/-/reload")).json == {
+        "outcome": "unchanged", "changes": [], "findings": [], "in_force_since": None,
+    }  # fmt: skip
     change = SettingChange(site="default", section="binding", option="password", result="rebind")
     engine.reload_answer = ReloadAnswer(outcome="applied", changes=(change,))
     reply = await api.post("/-/reload", json={})
