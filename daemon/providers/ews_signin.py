@@ -167,7 +167,7 @@ class Password:
         if answer.status != 401:
             return answer
         scheme = self._scheme(call, answer)
-        async with self._refused.turn(self._key(call), what=call.host):
+        async with self._refused.turn(self._key(call)):
             answer = self._judged(await self._attempted(call, scheme), call, scheme=scheme)
         if scheme == "Basic":
             self._takes_basic.add(place)

@@ -16,7 +16,7 @@ from daemon.providers.answer import Answer
 from daemon.providers.failure import with_request_id
 from daemon.providers.http import HttpClient
 from daemon.providers.quoting import quoted
-from daemon.providers.refused_sign_ins import RefusedSignIns, SignIn
+from daemon.providers.refused_sign_ins import Proof, RefusedSignIns, SignIn
 from daemon.providers.tokens import Token, Tokens
 from states import Fault
 
@@ -27,6 +27,7 @@ _DEFAULT_LIFE: Final = 600.0
 _LONGEST_LIFE: Final = 86_400.0
 _LONGEST_TEXT: Final = 400
 _ABOUT_THE_SECRET: Final = frozenset({Fault.CLIENT_SECRET_REFUSED, Fault.CLIENT_SECRET_EXPIRED})
+_SECRET: Final = Proof("", "another client_id or client_secret")
 
 
 class Identity:
@@ -70,14 +71,14 @@ class Identity:
     async def _signed_in(self, scope: str) -> tuple[Secret, float]:
         own = self._registration
         key: SignIn = (own.authority, own.tenant_id, own.client_id, own.client_secret)
-        async with self._refusals.turn(key, what=own.authority):
+        async with self._refusals.turn(key):
             answer = await self._asked(scope)
             refusal = _refusal(answer, own)
             if refusal is None:
                 self._refusals.forget(key)
                 return _granted(answer, own)
             if refusal.fault in _ABOUT_THE_SECRET:
-                self._refusals.note(key, refusal)
+                self._refusals.note(key, refusal, proof=_SECRET)
             raise refusal
 
     async def _asked(self, scope: str) -> Answer:

@@ -41,7 +41,7 @@ class DirectorySignIn:
         """Sign in, one at a time of equal ones. Raises `ProviderFault`."""
         self._check()
         key = self._key()
-        async with self.refused.turn(key, what=str(self.server)):
+        async with self.refused.turn(key):
             fault: ProviderFault | None = None
             try:
                 detail = await self._signed_in(connection)
