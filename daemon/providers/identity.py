@@ -27,13 +27,15 @@ _DEFAULT_LIFE: Final = 600.0
 _LONGEST_LIFE: Final = 86_400.0
 _LONGEST_TEXT: Final = 400
 _ABOUT_THE_SECRET: Final = frozenset({Fault.CLIENT_SECRET_REFUSED, Fault.CLIENT_SECRET_EXPIRED})
+_PAUSE: Final = 60.0
+# [gap] No source knows of an application that wrong secrets lock out, as passwords do a user; only the calls add up.
 _SECRET: Final = Proof("", "another client_id or client_secret")
 
 
 class Identity:
     """Tokens for one app registration. `tokens` and `refusals` are shared; `new_request_id` makes ids.
 
-    A secret that was refused is not sent again for a while, whoever asks.
+    A secret that was refused is not sent again for a minute, whoever asks; any later answer takes the place of that.
     """
 
     def __init__(
@@ -73,12 +75,12 @@ class Identity:
         key: SignIn = (own.authority, own.tenant_id, own.client_id, own.client_secret)
         async with self._refusals.turn(key):
             answer = await self._asked(scope)
+            self._refusals.forget(key)
             refusal = _refusal(answer, own)
             if refusal is None:
-                self._refusals.forget(key)
                 return _granted(answer, own)
             if refusal.fault in _ABOUT_THE_SECRET:
-                self._refusals.note(key, refusal, proof=_SECRET)
+                self._refusals.note(key, refusal, pause=_PAUSE, proof=_SECRET)
             raise refusal
 
     async def _asked(self, scope: str) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ import pytest
 from daemon.ports import ProviderFault, Secret
 from daemon.providers import aadsts
 from daemon.providers.http import HttpClients, Limits
-from daemon.providers.refused_sign_ins import PAUSE
 from daemon.sandbox import Sandbox
 from daemon.sandbox import aadsts as served
 from daemon.sandbox import tenant as known
@@ -67,6 +67,13 @@ async def refused(office: Office) -> ProviderFault:
         await office.identity().token_for(office.graph().scope)
     assert_tells_no_secret(caught.value, SECRETS)
     return caught.value
+
+
+def asked_by_a_person(office: Office) -> Office:
+    """The same office for a rebind, which nothing holds back."""
+    asking = replace(office)
+    asking.tokens, asking.refusals = office.tokens, office.refusals.asked_by_a_person()
+    return asking
 
 
 # --- the table of errors -----------------------------------------------------------------------
@@ -245,20 +252,63 @@ async def test_a_token_cannot_be_printed(office: Office) -> None:
 # --- refused secrets are remembered ------------------------------------------------------------
 
 
-async def test_a_refused_secret_is_not_sent_again_for_a_while(
+async def test_a_refused_secret_is_not_sent_again_for_a_minute(
     office: Office, sandbox: Sandbox, clock: ManualClock
 ) -> None:
-    """No loop of lookups hammers the platform; after the pause it is tried again."""
+    """No loop of lookups hammers the platform. Nothing locks an application, so that a minute is enough."""
     sandbox.script.start("wrong-client-secret")
     assert "not tried" not in (await refused(office)).detail
     sandbox.script.heal()
+    await clock.advance(20)
     again = await refused(office)
     assert again.fault is Fault.CLIENT_SECRET_REFUSED
-    assert "it is not tried again for 15 min" in again.detail
-    assert "trace id" in again.detail
     assert sandbox.calls["identity"] == 1
-    await clock.advance(PAUSE)
+    await clock.advance(40)
     await office.identity().token_for(office.graph().scope)
+
+
+async def test_a_refusal_from_before_is_told_once_and_as_an_earlier_one(
+    office: Office, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    """Of an application, which has no user and no password, and whose ids belong to the call that was made."""
+    sandbox.script.start("wrong-client-secret")
+    first = (await refused(office)).detail
+    await clock.advance(20)
+    again = (await refused(office)).detail
+    assert again == (
+        f"{first}; that was 20 s ago: it is not tried again for 40 s; another client_id or client_secret and "
+        "`sitebind rebind` are tried at once"
+    )
+    assert again.count("refused") == 1
+
+
+@pytest.mark.parametrize(
+    "trouble, fault",
+    [
+        ("unknown-registration", Fault.REGISTRATION_UNKNOWN),
+        ("expired-client-secret", Fault.CLIENT_SECRET_EXPIRED),
+        ("service-error", Fault.SERVICE_ERROR),
+    ],
+)
+async def test_a_later_answer_takes_the_place_of_a_refusal_that_was_remembered(
+    office: Office, sandbox: Sandbox, trouble: str, fault: Fault
+) -> None:
+    """Whoever looks after a rebind is told what that met, and not what was met before."""
+    sandbox.script.start("wrong-client-secret", times=1)
+    await refused(office)
+    sandbox.script.start(trouble)
+    assert (await refused(asked_by_a_person(office))).fault is fault
+    assert (await refused(office)).fault is fault
+
+
+async def test_a_refusal_is_forgotten_with_the_first_token(office: Office, sandbox: Sandbox) -> None:
+    """A rebind that succeeded has shown that the secret is right."""
+    sandbox.script.start("wrong-client-secret", times=1)
+    await refused(office)
+    identity, scope = asked_by_a_person(office).identity(), office.graph().scope
+    token, _ = await identity.token(scope)
+    identity.forget(scope, token)
+    await office.identity().token_for(scope)
 
 
 async def test_a_corrected_secret_is_tried_at_once(office: Office, sandbox: Sandbox) -> None:
