@@ -182,8 +182,8 @@ class Journal(Protocol):
     async def moves(self, site: str, *, since: datetime, most: int) -> list[AuditRecord]:
         """The newest `most` records since a time that changed the site's state, in order.
 
-        When that is all of them, then behind the last one before that time; where there is none, behind the first
-        record of the site.
+        When that is all of them, the last one before that time comes first; where there is none, the first record of
+        the site, whatever it tells.
         """
 
     async def verify(self) -> ChainReport:

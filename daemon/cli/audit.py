@@ -40,9 +40,16 @@ def add(root: Parser) -> None:
     verify = parser.command(
         "verify",
         help="prove that no record was edited, removed or moved",
-        example="sitebind audit verify --database /var/lib/sitebind/sitebind.db\n\n"
+        example="sitebind audit verify --database /var/lib/sitebind/sitebind.db\n"
+        "  sitebind audit verify --export sitebind-audit.jsonl\n\n"
         "exit code: 0 intact, 5 broken. The trail is tamper-evident, not tamper-proof",
         execute=_verify,
+    )
+    verify.add_argument(
+        "--export",
+        metavar="FILE",
+        type=Path,
+        help="JSON lines that were exported, in place of the database",
     )
     _add_database(verify)
     add_json(verify)
@@ -114,16 +121,30 @@ def _readable() -> Iterator[None]:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from daemon.store.audit import verify_file
-
-    path = _database(args)
-    with _readable():
-        report = verify_file(path)
+    path, report = _verified_export(args.export) if args.export is not None else _verified_database(_database(args))
     if args.json:
         print(json.dumps(asdict(report), indent=2))
     else:
         print(_verdict(report, path))
     return Exit.WELL if report.intact else Exit.FAILED
+
+
+def _verified_database(path: Path) -> tuple[Path, ChainReport]:
+    from daemon.store.audit import verify_file
+
+    with _readable():
+        return path, verify_file(path)
+
+
+def _verified_export(path: Path) -> tuple[Path, ChainReport]:
+    from daemon.store.audit import verify_export
+
+    try:
+        # What is no UTF-8 is no record either: the verdict names the line.
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return path, verify_export(lines)
+    except OSError as error:
+        raise Failure(f"{path} cannot be read: {error.strerror or error}.", Exit.USAGE) from None
 
 
 def _verdict(report: ChainReport, path: Path) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from datetime import timedelta
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime, timedelta
 
 import daemon
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.config.secrets import resolve
+from daemon.engine.auditing import Auditing
 from daemon.engine.care import Unwiped
 from daemon.engine.chart import both
 from daemon.engine.config_views import ConfigEdit, ConfigView
@@ -19,6 +19,7 @@ from daemon.engine.driver import Driver
 from daemon.engine.editing import Editor
 from daemon.engine.feed import Feed
 from daemon.engine.happenings import Following
+from daemon.engine.history import ChainStatus, StateHistory
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import (
     Caller,
@@ -30,19 +31,30 @@ from daemon.engine.operations import (
     ReloadAnswer,
     RequestRefused,
     SiteView,
-    UnknownBind,
     UnknownSite,
 )
 from daemon.engine.practice import Practice
 from daemon.engine.process_problems import ProcessProblems
 from daemon.engine.readiness import readiness
 from daemon.engine.recording import report_of
+from daemon.engine.reports import Reports
 from daemon.engine.resolving import Resolver
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import ONE_TIME_SECONDS, OneTimeSignIns
 from daemon.engine.unbinding import Unbinds
 from daemon.engine.vault_keys import rekey
-from daemon.ports import AuditRecord, BindReport, Clock, Journal, Rekeyed, Resolution, Secret, Vault
+from daemon.ports import (
+    AuditFilter,
+    AuditRecord,
+    BindReport,
+    Clock,
+    ExportFormat,
+    Journal,
+    Rekeyed,
+    Resolution,
+    Secret,
+    Vault,
+)
 from states import BindStep, Refused, Snapshot, State, Step, is_ready, problems
 from states.events import BindRequested
 
@@ -71,8 +83,6 @@ class FrontDoor:
         self._driver = driver
         self._configuration = configuration
         self._editor = editor
-        self._journal = journal
-        self._live = live
         self._one_time = one_time
         self._scheduler = scheduler
         self._practice = practice
@@ -85,6 +95,8 @@ class FrontDoor:
             driver=driver, configuration=configuration, vault=vault, unwiped=unwiped, clock=clock
         )
         self._unbinds = Unbinds(driver, clock)
+        self._reports = Reports(journal, live=live, clock=clock, known=self._known)
+        self._auditing = Auditing(journal, clock, known=self._known)
         self._host = socket.gethostname()
         self._one_at_a_time = asyncio.Lock()
 
@@ -195,37 +207,15 @@ class FrontDoor:
 
     async def wait_for_bind(self, site: str, bind_id: str, *, seconds: float) -> BindReport:
         """The report when the bind has ended, or as it stands after `seconds`."""
-        waiting = (
-            asyncio.create_task(self._live.wait(bind_id), name=f"wait for {bind_id}"),
-            asyncio.create_task(self._clock.sleep(seconds), name=f"wait at most {seconds} s for {bind_id}"),
-        )
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in waiting:
-                task.cancel()
-        return await self.bind(site, bind_id)
+        return await self._reports.ended(site, bind_id, seconds=seconds)
 
     async def binds(self, site: str, *, limit: int = 50) -> list[BindReport]:
         """Reports, newest first; the open one shows its steps so far."""
-        self._known(site)
-        return [self._current(report) for report in await self._journal.reports(site, limit=limit)]
+        return await self._reports.newest(site, limit=limit)
 
     async def bind(self, site: str, bind_id: str) -> BindReport:
         """One report."""
-        self._known(site)
-        report = await self._journal.report(site, bind_id)
-        if report is None:
-            raise UnknownBind(bind_id)
-        return self._current(report)
-
-    def _current(self, report: BindReport) -> BindReport:
-        if report.state != "open":
-            return report
-        opened = self._driver.snapshots[report.site].open
-        if opened is None or opened.bind_id != report.id:
-            return report
-        return replace(report, steps=self._live.steps(report.id))
+        return await self._reports.one(site, bind_id)
 
     async def doctor(
         self, site: str, *, caller: Caller, sign_in: bool = False, told: Callable[[BindStep], None] | None = None
@@ -261,11 +251,21 @@ class FrontDoor:
         """Seal every record of the vault with another key."""
         return await rekey(self._vault, caller=caller, source=source, resolve=resolve, clock=self._clock)
 
-    async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
-        """Audit records with `seq > after`."""
-        if site is not None:
-            self._known(site)
-        return await self._journal.audit(site=site, after=after, limit=limit)
+    async def audit(self, wanted: AuditFilter) -> list[AuditRecord]:
+        """The audit records that are wanted."""
+        return await self._auditing.records(wanted)
+
+    async def export_audit(self, wanted: AuditFilter, format: ExportFormat, *, caller: Caller) -> AsyncIterator[bytes]:
+        """The same to be kept."""
+        return await self._auditing.export(wanted, format, caller=caller)
+
+    async def chain(self, *, fresh: bool = False) -> ChainStatus:
+        """Whether the audit chain is intact."""
+        return await self._auditing.chain(fresh=fresh)
+
+    async def state_history(self, site: str, since: datetime) -> StateHistory:
+        """In which states the site was since a time."""
+        return await self._auditing.history(site, since)
 
     def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
         """Hear of everything as it happens."""

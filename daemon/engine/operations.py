@@ -5,14 +5,24 @@ Implemented by `daemon.engine.supervisor.Supervisor`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.engine.config_views import ConfigEdit, ConfigView
-from daemon.ports import AuditRecord, BindReport, ObjectKind, Rekeyed, Resolution, Secret
+from daemon.engine.history import ChainStatus, StateHistory
+from daemon.ports import (
+    AuditFilter,
+    AuditRecord,
+    BindReport,
+    ExportFormat,
+    ObjectKind,
+    Rekeyed,
+    Resolution,
+    Secret,
+)
 from states import BindStep, HeldBinding, Problem, State
 
 if TYPE_CHECKING:  # they hold views of sites, which stand here
@@ -233,8 +243,17 @@ class Operations(Protocol):
         Raises `RequestRefused` (`vault-key-configured`, `vault-locked`), `daemon.ports.JournalUnavailable`.
         """
 
-    async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
-        """Audit records with `seq > after`. Raises `UnknownSite` for a site that was never known."""
+    async def audit(self, wanted: AuditFilter) -> list[AuditRecord]:
+        """The audit records that are wanted. Like the next, raises `UnknownSite`, `daemon.ports.JournalUnavailable`."""
+
+    async def export_audit(self, wanted: AuditFilter, format: ExportFormat, *, caller: Caller) -> AsyncIterator[bytes]:
+        """The same to be kept, in pieces of whole lines. It is recorded first that they are exported."""
+
+    async def chain(self, *, fresh: bool = False) -> ChainStatus:
+        """Whether the audit chain is intact, as seen at most a minute ago, or now with `fresh`."""
+
+    async def state_history(self, site: str, since: datetime) -> StateHistory:
+        """In which states the site was since a time, beginning with the one that it was in then."""
 
     def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
         """Hear of everything as it happens, of every site or of one; with `after` first of the records behind it.

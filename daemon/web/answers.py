@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from daemon.engine.history import ChainStatus
 from daemon.engine.operations import Health, ReloadAnswer, SiteView
 from daemon.ports import AuditRecord, BindReport
 from states import BindStep, HeldBinding, Problem
@@ -135,6 +136,18 @@ def audit_json(record: AuditRecord) -> Json:
         "detail": dict(record.detail),
         "previous_hash": record.previous_hash,
         "hash": record.hash,
+    }
+
+
+def chain_json(status: ChainStatus) -> Json:
+    """The audit chain as a walk found it."""
+    return {
+        "intact": status.intact,
+        "records": status.records,
+        "head": status.head,
+        "checked_at": moment(status.checked_at),
+        "broken_at": status.broken_at,
+        "reason": status.reason,
     }
 
 

@@ -230,7 +230,10 @@ class WebServer:
         yield "GET", "/api/v1/sites/{site}/binds", binds.all_binds, Scope.READ
         yield "GET", "/api/v1/sites/{site}/binds/{id}", binds.one_bind, Scope.READ
         yield "GET", "/api/v1/sites/{site}/resolve", ResolveHandler(self._operations).resolve, Scope.READ
-        yield "GET", "/api/v1/audit", AuditHandlers(self._operations).records, Scope.READ
+        audit = AuditHandlers(self._operations, self._clock)
+        yield "GET", "/api/v1/audit", audit.records, Scope.READ
+        yield "GET", "/api/v1/audit/chain", audit.chain, Scope.READ
+        yield "GET", "/api/v1/audit/export", audit.export, Scope.READ
         yield "GET", "/openapi.json", OpenApiHandler().description, Scope.READ
 
 

@@ -114,6 +114,21 @@ def test_jsonl_is_an_export_that_verifies_anywhere(database: Path, sitebind: Ask
     assert (said.code, report.intact, report.records) == (0, True, 4)
 
 
+def test_an_exported_file_is_verified_without_the_database(database: Path, tmp_path: Path, sitebind: Ask) -> None:
+    """As it was downloaded; one changed character is found, what is no export is said, and so is a file that is not."""
+    file = tmp_path / "sitebind-audit.jsonl"
+    file.write_text(sitebind("audit", "export", "--database", database).out)
+    said = sitebind("audit", "verify", "--export", file)
+    assert (said.code, said.out.startswith("Intact: 4 records, 1 to 4.")) == (0, True)
+    file.write_text(file.read_text().replace("reason 2", "reason 7"))
+    said = sitebind("audit", "verify", "--export", file, "--json")
+    assert (said.code, json.loads(said.out)["broken_at"]) == (5, 2)
+    file.write_bytes(b"\xff\xfe")
+    assert "line 1 is not a record" in sitebind("audit", "verify", "--export", file).out
+    said = sitebind("audit", "verify", "--export", tmp_path / "elsewhere")
+    assert (said.code, "cannot be read: No such file" in said.err) == (2, True)
+
+
 def test_csv_has_a_header_and_a_row_for_each_record(database: Path, sitebind: Ask) -> None:
     said = sitebind("audit", "export", "--format", "csv", "--database", database)
     header, *rows = csv.reader(io.StringIO(said.out))

@@ -9,6 +9,7 @@ import pytest
 
 from daemon.engine.front import FrontDoor
 from daemon.engine.operations import Caller, Health, UnknownBind, UnknownSite
+from daemon.ports import AuditFilter
 from daemon.sandbox import Sandbox
 from states import State
 from tests.clock import ManualClock
@@ -26,7 +27,9 @@ async def test_who_is_unknown_is_said(run: Running) -> None:
         front.rebind("nobody", caller=ME, reason=""),
         front.binds("nobody"),
         front.bind("nobody", "x"),
-        front.audit(site="nobody", after=0, limit=1),
+        front.audit(AuditFilter(site="nobody")),
+        front.export_audit(AuditFilter(site="nobody"), "csv", caller=ME),
+        front.state_history("nobody", run.manual.now()),
     ):
         with pytest.raises(UnknownSite):
             await question
@@ -46,7 +49,7 @@ async def test_waiting_for_a_bind_ends_with_it_or_with_the_time(run: Running) ->
     run.sandbox.script.start("slow", seconds=30, endpoint="discover", times=1)
     opened = await front.rebind("default", caller=ME, reason="once more")
     waiting = asyncio.create_task(front.wait_for_bind("default", opened.id, seconds=10))
-    await eventually(lambda: len(run.daemon.front._live.steps(opened.id)) >= 2)
+    await eventually(lambda: len(run.daemon.front._reports._live.steps(opened.id)) >= 2)
     await run.manual.advance(11)
     report = await waiting
     assert report.state == "open"
@@ -118,7 +121,7 @@ async def test_the_audit_names_who_asked(run: Running) -> None:
     """Actor and request id of a rebind."""
     await run.reach(State.BOUND)
     await run.ended((await run.daemon.front.rebind("default", caller=ME, reason="once more")).id)
-    records = await run.daemon.front.audit(site="default", after=0, limit=100)
+    records = await run.daemon.front.audit(AuditFilter(site="default"))
     assert [(r.actor, r.request_id) for r in records if r.event == "bind_requested"] == [
         ("daemon", None),
         ("test", "r-1"),

@@ -78,7 +78,7 @@ def agrees(method: str, path: str, reply: Reply) -> None:
         schema = promised["content"][content_type]["schema"]
     if method == "HEAD":
         assert reply.text == ""
-    elif content_type.endswith("json"):
+    elif content_type.endswith(("/json", "+json")):
         _valid(schema, reply.json)
         if reply.status >= 400 and content_type == "application/problem+json":
             assert reply.json["status"] == reply.status

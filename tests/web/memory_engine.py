@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,7 @@ from daemon.engine.clock import SystemClock
 from daemon.engine.config_views import ConfigEdit, ConfigView, FieldFinding, OptionView
 from daemon.engine.feed import Feed
 from daemon.engine.happenings import Following
+from daemon.engine.history import ChainStatus, StateHistory, intervals_of
 from daemon.engine.operations import (
     Caller,
     Check,
@@ -25,7 +26,16 @@ from daemon.engine.operations import (
     UnknownBind,
     UnknownSite,
 )
-from daemon.ports import AuditRecord, BindReport, Clock, JournalUnavailable, Rekeyed, Secret
+from daemon.ports import (
+    AuditFilter,
+    AuditRecord,
+    BindReport,
+    Clock,
+    ExportFormat,
+    JournalUnavailable,
+    Rekeyed,
+    Secret,
+)
 from states import (
     BindStep,
     Event,
@@ -51,6 +61,7 @@ from states.events import (
     UnbindFinished,
     UnbindRequested,
 )
+from tests.web import memory_trail
 from tests.web.memory_access import MemoryAccess
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -105,6 +116,10 @@ class MemoryEngine:
         self.edits: list[tuple[str, Caller, ConfigEdit]] = []
         self.unbinds: list[tuple[str, Caller, str, bool]] = []
         self.records: list[AuditRecord] = []
+        self.exports: list[tuple[Caller, ExportFormat, AuditFilter]] = []
+        self.export_breaks: Exception | None = None
+        self.chains: list[bool] = []
+        self.chain_status = ChainStatus(intact=True, records=0, head=NOTHING, checked_at=NOON)
         self._lifecycle = Lifecycle()
         self._snapshots: dict[str, Snapshot] = {}
         self._reports: dict[str, list[BindReport]] = {}
@@ -326,11 +341,26 @@ class MemoryEngine:
         self.reloads.append(caller)
         return self.reload_answer
 
-    async def audit(self, *, site: str | None, after: int, limit: int) -> list[AuditRecord]:
-        if site is not None:
-            self._known(site)
-        wanted = [r for r in self.records if r.seq > after and site in (None, r.site)]
-        return wanted[:limit]
+    async def audit(self, wanted: AuditFilter) -> list[AuditRecord]:
+        if wanted.site is not None:
+            self._known(wanted.site)
+        return memory_trail.found(self.records, wanted)
+
+    async def export_audit(self, wanted: AuditFilter, format: ExportFormat, *, caller: Caller) -> AsyncIterator[bytes]:
+        records = await self.audit(wanted)
+        if self.journal_down:
+            raise JournalUnavailable("the disk that holds sitebind.db is full; free some space")
+        self.exports.append((caller, format, wanted))
+        return memory_trail.pieces(records, format, broken=self.export_breaks)
+
+    async def chain(self, *, fresh: bool = False) -> ChainStatus:
+        self.chains.append(fresh)
+        return self.chain_status
+
+    async def state_history(self, site: str, since: datetime) -> StateHistory:
+        self._known(site)
+        intervals = intervals_of(record for record in self.records if record.site == site)
+        return StateHistory(site=site, since=since, until=self._at(), intervals=intervals)
 
     def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
         if site is not None:
