@@ -107,6 +107,8 @@ def commands_to_try(url: str, *, folder: DemoFolder, command: str) -> str:
     if folder.path != FOLDER:
         sandbox += f" --directory {shlex.quote(str(folder.path))}"
     return f"""
+Open {url} in a browser, and sign in with the token: every page is there.
+
 Try next, in a second terminal, from this folder:
   {command} status --config {config}
   curl -X POST {url}/rebind
