@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
@@ -32,9 +33,13 @@ class ResolveHandler:
 def lookup_of(request: web.Request) -> Lookup:
     """What the query asks for. Raises `HttpProblem`."""
     query = request.query
+    _demand_text(request)
     unknown = next((name for name in query if name not in _KNOWN), None)
     if unknown is not None:
         raise _bad(unknown, f"unknown parameter {unknown[:40]!r}; known are {', '.join(sorted(_KNOWN))}.")
+    twice = next((name for name in query if len(query.getall(name)) > 1), None)
+    if twice is not None:
+        raise _bad(twice, f"{twice} is given more than once; one question is answered at a time.")
     given = [name for name in ("address", "group") if name in query]
     if len(given) != 1:
         raise _bad("address", "Name either address= (an e-mail address) or group= (an address, a name or an id).")
@@ -82,6 +87,17 @@ def object_json(item: DirectoryObject) -> Json:
         "mail_enabled": item.mail_enabled,
         "source": item.source,
     }
+
+
+def _demand_text(request: web.Request) -> None:
+    """What is no UTF-8 would be looked up as another text than the one that was sent."""
+    for part in request.rel_url.raw_query_string.split("&"):
+        name, _, value = part.partition("=")
+        try:
+            unquote_to_bytes(value).decode("utf-8")
+        except UnicodeError:
+            known = name if name in _KNOWN else "query"
+            raise _bad(known, f"{known} is not UTF-8 in percent-encoding, as in M%C3%BCller for Müller.") from None
 
 
 def _flag(request: web.Request, name: str) -> bool:
