@@ -5,39 +5,27 @@ Called by the front door for the API, and by `daemon.examination` for a configur
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import hashlib
+import hmac
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from daemon.config.model import ConnectionSettings, SiteSettings
+from daemon.config.model import SiteSettings
 from daemon.config.prerequisites import MICROSOFT_365, cloud_for, directory_lacks
-from daemon.engine.microsoft import MicrosoftSide
+from daemon.engine.microsoft import MicrosoftSide, directory_access
 from daemon.engine.operations import Lookup, RequestRefused
+from daemon.engine.remembering import Memory
 from daemon.engine.signin import Resolve, route_for
-from daemon.ports import Clock, Directory, DirectoryObject, Found, Resolution
-
-MOST_REMEMBERED: Final = 1_000
-MOST_MEMBERS_REMEMBERED: Final = 100_000
-"""Over all remembered answers: some tens of megabytes."""
+from daemon.ports import Clock, Directory, DirectoryAccess, DirectoryObject, Found, Resolution, Route
 
 _NO_MEMBERS: Final = (
     "the group exists, but nobody is in it, neither directly nor through groups inside it (or whoever looks up may "
     "not see them)"
 )
 _NO_USE: Final = "the group has members, but each of them is disabled, without a licence, or without a mail address"
-
-_Key = tuple[str, str, str | None, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class _Remembered:
-    """An answer, and the settings that it was asked with: another directory makes it worthless."""
-
-    resolution: Resolution
-    settings: tuple[object, ...]
-    at: float
+_NO_GROUP: Final = "it is a {kind}, which has no members: only a group has"
 
 
 class Resolver:
@@ -47,7 +35,9 @@ class Resolver:
         self._side = side
         self._resolve = resolve
         self._clock = clock
-        self._known: OrderedDict[_Key, _Remembered] = OrderedDict()
+        self._memory = Memory(clock)
+        # Secrets are compared by a digest that says nothing outside of this process, and never kept themselves.
+        self._key = secrets.token_bytes(32)
 
     async def lookup(self, settings: SiteSettings, lookup: Lookup) -> Resolution:
         """Answer from memory or from the directory. Raises `RequestRefused`, `ProviderFault`."""
@@ -57,39 +47,25 @@ class Resolver:
                 "directory-not-configured",
                 f"site {settings.id} has no directory to look this up in: {lacking} is not set",
             )
-        key = (settings.id, lookup.wanted.casefold(), lookup.kind, lookup.members)
-        remembered = None if lookup.fresh else self._remembered(key, settings)
-        if remembered is not None:
-            return remembered
-        resolution = await self._asked(settings, lookup)
-        self._remember(key, settings, resolution)
+        access = await directory_access(settings, self._resolve)
+        route = await route_for(settings.connection, self._resolve)
+        question = (settings.id, lookup.wanted.casefold(), lookup.kind, lookup.members)
+        basis = (settings.account, settings.directory, settings.connection, self._digest(access, route))
+        longest = settings.directory.cache_for
+        if not lookup.fresh and (known := self._memory.get(question, basis=basis, longest=longest)):
+            return known
+        resolution = await self._asked(settings, lookup, self._side.directories.directory(access, route))
+        self._memory.keep(question, resolution, basis=basis)
         return resolution
 
-    def _remembered(self, key: _Key, settings: SiteSettings) -> Resolution | None:
-        found = self._known.get(key)
-        if found is None:
-            return None
-        age = self._clock.monotonic() - found.at
-        if age >= settings.directory.cache_for or found.settings != _inputs(settings):
-            del self._known[key]
-            return None
-        self._known.move_to_end(key)
-        return replace(found.resolution, age_seconds=round(age, 3))
+    def _digest(self, access: DirectoryAccess, route: Route) -> bytes:
+        """Of the secrets that an answer is got with: settings name only where those lie."""
+        own = access.registration.client_secret if access.registration is not None else access.password
+        texts = ("" if each is None else each.reveal() for each in (own, route.proxy_password))
+        return hmac.digest(self._key, b"".join(hashlib.sha256(text.encode()).digest() for text in texts), "sha256")
 
-    def _remember(self, key: _Key, settings: SiteSettings, resolution: Resolution) -> None:
-        self._known.pop(key, None)
-        self._known[key] = _Remembered(resolution, _inputs(settings), self._clock.monotonic())
-        while len(self._known) > 1 and self._is_too_much():
-            self._known.popitem(last=False)
-
-    def _is_too_much(self) -> bool:
-        members = sum(len(known.resolution.members or ()) for known in self._known.values())
-        return len(self._known) > MOST_REMEMBERED or members > MOST_MEMBERS_REMEMBERED
-
-    async def _asked(self, settings: SiteSettings, lookup: Lookup) -> Resolution:
+    async def _asked(self, settings: SiteSettings, lookup: Lookup, directory: Directory) -> Resolution:
         asked_at, began = self._clock.now(), self._clock.monotonic()
-        connection: ConnectionSettings = settings.connection
-        directory = await self._side.directory(settings, await route_for(connection, self._resolve))
         found = await directory.find(lookup.wanted, kind=lookup.kind)
         members, truncated = await _members(directory, found, lookup, most=settings.directory.members_limit)
         return Resolution(
@@ -98,7 +74,7 @@ class Resolver:
             members=members,
             truncated=truncated,
             near=found.near,
-            reasons=(*found.reasons, *_why_nothing(members)),
+            reasons=(*found.reasons, *_why_none(found, lookup), *_why_nothing(members)),
             source=found.objects[0].source if found.objects else _source(settings),
             asked_at=asked_at,
             seconds=round(self._clock.monotonic() - began, 4),
@@ -119,6 +95,13 @@ async def _members(
     return tuple(members), False
 
 
+def _why_none(found: Found, lookup: Lookup) -> tuple[str, ...]:
+    """Why no members are listed, although they were asked for; what is ambiguous is said to be so anyway."""
+    if not lookup.members or len(found.objects) != 1 or found.objects[0].kind == "group":
+        return ()
+    return (_NO_GROUP.format(kind=found.objects[0].kind),)
+
+
 def _why_nothing(members: Sequence[DirectoryObject] | None) -> tuple[str, ...]:
     """Why a group that exists may still resolve to nothing that can be worked with."""
     if members is None or any(_can_be_worked_with(member) for member in members):
@@ -128,10 +111,6 @@ def _why_nothing(members: Sequence[DirectoryObject] | None) -> tuple[str, ...]:
 
 def _can_be_worked_with(member: DirectoryObject) -> bool:
     return member.enabled is not False and member.licensed is not False and member.mail_enabled
-
-
-def _inputs(settings: SiteSettings) -> tuple[object, ...]:
-    return settings.account, settings.directory, settings.connection
 
 
 def _source(settings: SiteSettings) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.sandbox import Sandbox, tenant
-from daemon.sandbox.tenant import Group
+from daemon.sandbox.tenant import Group, Person
 from states import State
 from tests.clock import ManualClock
 from tests.running import Running, microsoft_options, running, site_options, write
@@ -123,6 +123,49 @@ async def test_a_changed_directory_section_forgets_what_was_remembered(site: Run
     assert any("domains" in reason for reason in found["reasons"])
 
 
+async def test_a_rotated_secret_forgets_what_was_remembered(
+    tmp_path: Path, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    """Also where the file that names it stays as it is: its value counts, and not the place where it lies."""
+    secret = tmp_path / "graph-secret"
+    secret.write_text(tenant.DEMO_GRAPH_SECRET)
+    secret.chmod(0o600)
+    sections = options(sandbox)
+    sections["account"]["client_secret"] = f"file:{secret}"
+    async with running(write(tmp_path / "config.ini", sections), sandbox, clock) as run:
+        await run.reach(State.BOUND)
+        await resolved(run, "address=ada@example.test")
+        await clock.advance(60)
+        assert (await resolved(run, "address=ada@example.test"))["age_seconds"] == 60.0
+        secret.write_text("another-secret")
+        found = await resolved(run, "address=ada@example.test", status=502)
+        assert (found["fault"], "another-secret" in str(found)) == ("client-secret-refused", False)
+
+
+async def test_what_was_not_found_is_remembered_for_a_minute_only(site: Running) -> None:
+    """Whoever was told so goes and makes it."""
+    wanted = "address=new.hire@example.test"
+    assert (await resolved(site, wanted))["object"] is None
+    await site.manual.advance(59)
+    assert (await resolved(site, wanted))["age_seconds"] == 59.0
+    site.sandbox.world.tenant.add(Person(address="new.hire@example.test", display_name="New Hire"))
+    await site.manual.advance(1)
+    assert (await resolved(site, wanted))["object"]["display_name"] == "New Hire"
+
+
+@pytest.mark.parametrize(
+    "query, words",
+    [
+        ("address=ada@example.test", "it is a user, which has no members: only a group has"),
+        ("group=partner@partner.test", "it is a contact, not a group"),
+    ],
+)
+async def test_the_members_of_what_is_no_group_are_said_to_be_none(site: Running, query: str, words: str) -> None:
+    """Not passed over in silence."""
+    found = await resolved(site, f"{query}&members=yes")
+    assert (found["members"], words in found["reasons"]) == (None, True), found["reasons"]
+
+
 async def test_a_cap_on_members_is_said(site: Running) -> None:
     """The list ends there, and says that it does."""
     write(site.path, options(site.sandbox, members_limit="2"))
@@ -145,6 +188,12 @@ async def test_a_cap_on_members_is_said(site: Running) -> None:
         ("group=" + "x" * 1025, "group"),
         ("group=x&members=perhaps", "members"),
         ("who=a@example.test", "who"),
+        ("address=a@example.test&address=b@example.test", "address"),
+        ("group=a&members=yes&members=no", "members"),
+        ("address=%FF@example.test", "address"),
+        ("group=M%FCller", "group"),
+        ("group=a&%FF=b", "\ufffd"),
+        ("group=a&fresh=%FF", "fresh"),
     ],
 )
 async def test_a_bad_query_is_named(site: Running, query: str, field: str) -> None:
