@@ -100,22 +100,22 @@ class Finder:
 
     async def _of_group(self, group: DirectoryObject) -> tuple[str, ...]:
         without = () if group.mail_enabled else ("it has no address, so it is not a group that mail can be sent to",)
+        nothing, strangers = await self._nobody_in(group), await strangers_in(self._session, group.handle)
+        here = " in this domain" if strangers else ""
+        seen = (f"it resolves to nothing: {nothing}{here}",) if nothing else ()
+        return (*without, *seen, *_missing(strangers))
+
+    async def _nobody_in(self, group: DirectoryObject) -> str:
+        """Why the group has no member in this domain that receives mail; empty if it has one."""
         if await has_addressed_member(self._session, group.handle):
-            return without
+            return ""
         met = 0
         async with aclosing(members_of(self._session, group.handle)) as members:
             async for member in members:
                 met += 1
                 if member.mail_enabled:
-                    return without
-        count, strangers = await strangers_in(self._session, group.handle)
-        if strangers:
-            seen = f"{strangers} of its {count} members lie in other domains, which are not looked at"
-        elif met:
-            seen = f"it resolves to nothing: none of its {met} members has an address"
-        else:
-            seen = "it resolves to nothing: it has no members"
-        return (*without, seen)
+                    return ""
+        return f"none of its {met} members has an address" if met else "it has no members"
 
     def _outside_domains(self, wanted: str) -> str:
         """Why the address is not looked up here; empty if it is, or if it is no address."""
@@ -170,6 +170,18 @@ def _by_id(wanted: str) -> list[Filter]:
         return [sansldap.FilterEquality("objectGUID", uuid.UUID(wanted).bytes_le)]
     except ValueError:
         return []
+
+
+def _missing(strangers: int) -> tuple[str, ...]:
+    """What a list of members leaves out."""
+    counted = "of its members, counting those of groups inside it,"
+    match strangers:
+        case 0:
+            return ()
+        case 1:
+            return (f"1 {counted} lies in another domain, which is not looked at: it is missing here",)
+        case _:
+            return (f"{strangers} {counted} lie in other domains, which are not looked at: they are missing here",)
 
 
 def _outside_base(elsewhere: list[DirectoryObject], place: _Place) -> tuple[str, ...]:

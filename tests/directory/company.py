@@ -15,6 +15,8 @@ CROWD = 2500
 RING = 7
 WIDE = 70
 """Groups inside one group: more than fit into one filter."""
+STRANGER = "S-1-5-21-1111111111-2222222222-3333333333-1105"
+"""Somebody of another forest."""
 
 Orders = Iterator[list[object]]
 _NORMAL = "66048"
@@ -143,6 +145,9 @@ def webs(base: str) -> Orders:
     yield ["add", _group_attributes(f"CN=Nobody,{unit}")]
     no_mail = f"CN=No Mail At All,OU=Company,{base}"
     yield ["add", {**_group_attributes(f"CN=No Addresses,{unit}"), "member": [no_mail]}]
+    # Samba makes the object that stands for somebody of another forest, as a Windows domain controller does.
+    members = [f"<SID={STRANGER}>", f"CN=ring0,{unit}"]
+    yield ["add", {**_group_attributes(f"CN=With A Stranger,{unit}"), "member": members}]
 
 
 def _member(group: str, name: str) -> Orders:

@@ -18,7 +18,7 @@ from daemon.providers.ldap_wire import Answer, Lost, Wire
 from states import Fault
 from tests.directory.certificates import Authority
 from tests.directory.conftest import SHORT, Adapters
-from tests.directory.scripted import BASE_DN, Reply, Scripted, group, serving, user
+from tests.directory.scripted import BASE_DN, Reply, Scripted, serving, user
 from tests.directory.stalls import TURN, shortest
 from tests.directory.test_ldap_errors import access_to
 
@@ -50,34 +50,6 @@ async def test_more_than_enough_is_no_fault(plain: Adapters) -> None:
     async with serving(script):
         found = await plain.directory(access_to(script)).find("ada@corp.test")
     assert len(found.objects) == 2
-
-
-async def test_members_in_other_domains_are_counted_over_ranges(plain: Adapters) -> None:
-    """A domain controller gives 1,500 values at a time; Samba gives all of them, so this needs a script."""
-    strangers = [f"CN=Far {one},DC=far,DC=test".encode() for one in range(3500)]
-
-    def search(request: sansldap.SearchRequest) -> Reply:
-        [asked] = request.attributes if request.scope == 0 else ["-"]
-        if not asked.startswith("member;range="):
-            return Reply([]) if request.scope else Reply([group("Far Friends")])
-        start = int(asked.removeprefix("member;range=").partition("-")[0])
-        some = strangers[start : start + 1500]
-        end = "*" if start + 1500 >= len(strangers) else str(start + len(some) - 1)
-        return Reply([group("Far Friends", **{f"member;range={start}-{end}": some})])
-
-    def answer(request: sansldap.SearchRequest) -> Reply:
-        return (
-            search(request)
-            if len(request.attributes) == 1
-            else Reply([group("Far Friends")] if request.scope == 0 else [])
-        )
-
-    script = Scripted(search=answer)
-    async with serving(script):
-        found = await plain.directory(access_to(script)).find(f"CN=Far Friends,{BASE_DN}")
-    assert found.reasons[-1] == "3500 of its 3500 members lie in other domains, which are not looked at"
-    ranges = [each.attributes[0] for each in script.searches if each.attributes[0].startswith("member")]
-    assert ranges == ["member;range=0-1499", "member;range=1500-2999", "member;range=3000-4499"]
 
 
 GARBAGE = {

@@ -209,6 +209,13 @@ async def test_a_group_that_resolves_says_nothing(directory: LdapDirectory) -> N
     )
 
 
+async def test_a_member_of_another_forest_is_told_beside_those_of_this_one(directory: LdapDirectory) -> None:
+    found = await directory.find("With A Stranger")
+    assert [one.primary_address async for one in directory.members(only(found))] == ["ring0@example.test"]
+    _, told = found.reasons
+    assert told.startswith("1 of its members, counting those of groups inside it, lies in another domain")
+
+
 async def test_after_closing_a_lookup_is_a_fault(adapters: Adapters, samba: Samba) -> None:
     directories = adapters.directories()
     directory = directories.directory(access_to(samba), ca_file=samba.ca_file)
