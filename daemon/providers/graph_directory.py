@@ -137,8 +137,15 @@ class GraphDirectory:
         candidates, _ = self._read(readable[: len(asks)], asks, replies, optional=False)
         near = graph_wanted.nearest(sought, candidates)
         record = None if tenant.is_refusal else the_tenant(graph_answer.listed(tenant, TENANT.about))
-        reasons = graph_reasons.of_missing(sought, candidates, tenant=record, unread=unread)
-        return Found(objects=(), near=near, reasons=reasons)
+        search = graph_reasons.Search(
+            wanted=sought,
+            kinds=[one.kind for one in readable],
+            candidates=candidates,
+            alike=near,
+            tenant=record,
+            unread=unread,
+        )
+        return Found(objects=(), near=near, reasons=graph_reasons.of_missing(search))
 
 
 def _records(reply: Reply, ask: Ask) -> list[dict[str, Any]]:

@@ -5,16 +5,18 @@ Called by `graph_directory.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from daemon.ports import DirectoryObject
+from daemon.ports import DirectoryObject, ObjectKind
 from daemon.providers.app_roles import CONTACTS
 from daemon.providers.graph_wanted import Wanted
 from daemon.providers.quoting import quoted
 
 _MOST_DOMAINS: Final = 5
-_LATE: Final = "what was made or renamed in the last minutes may not be found yet: Graph's index follows a little late"
+_LATE: Final = "; what was made or renamed minutes ago is found a little later"
+_HAS_IT_AS: Final = {"address": "an address or a sign-in name", "name": "a name or an alias", "id": "an id"}
 _UNREAD: Final = f"contacts were not looked at: the app registration lacks the application permission {CONTACTS}"
 
 
@@ -50,11 +52,26 @@ def of_group(members: Sequence[DirectoryObject], *, more: bool) -> tuple[str, ..
     return (f"it resolves to nothing: {why}",)
 
 
-def of_missing(
-    wanted: Wanted, near: Iterable[DirectoryObject], *, tenant: Mapping[str, Any] | None, unread: bool
-) -> tuple[str, ...]:
-    """Why nothing was found. `tenant` is Graph's record of it; None where it may not be read."""
-    return tuple(_missing(wanted, near, tenant=tenant, unread=unread))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """A search that found nothing: which `kinds` were asked for, and what is spelled like it, `alike` or remotely so.
+
+    `tenant` is Graph's record of it; None where it may not be read. `unread`: contacts may not be read.
+    """
+
+    wanted: Wanted
+    kinds: Sequence[ObjectKind]
+    candidates: Sequence[DirectoryObject]
+    alike: Sequence[DirectoryObject]
+    tenant: Mapping[str, Any] | None
+    unread: bool
+
+
+def of_missing(search: Search) -> tuple[str, ...]:
+    """Why nothing was found."""
+    explained = (*_foreign(search), *_addressless(search))
+    nowhere = () if explained else (_nowhere(search),)
+    return (*explained, *nowhere, *((_UNREAD,) if search.unread else ()))
 
 
 def domains_of(tenant: Mapping[str, Any]) -> tuple[str, ...]:
@@ -64,24 +81,30 @@ def domains_of(tenant: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name.lower() for one in records if isinstance(name := one.get("name"), str))
 
 
-def _missing(
-    wanted: Wanted, near: Iterable[DirectoryObject], *, tenant: Mapping[str, Any] | None, unread: bool
-) -> Iterator[str]:
-    own = domains_of(tenant or {})
+def _foreign(search: Search) -> Iterator[str]:
+    own, wanted = domains_of(search.tenant or {}), search.wanted
     if wanted.by == "address" and own and wanted.domain not in own:
         more = ", …" if len(own) > _MOST_DOMAINS else ""
         shown = ", ".join(quoted(domain, longest=80) for domain in own[:_MOST_DOMAINS])
         yield f"{quoted(wanted.domain)} is none of the tenant's own domains ({shown}{more}): at most a contact has it"
-    meant = _letters(wanted.local_part)
-    for one in near:
+
+
+def _addressless(search: Search) -> Iterator[str]:
+    meant = _letters(search.wanted.local_part)
+    for one in search.candidates:
         if one.kind == "group" and not one.mail_enabled and _letters(one.display_name) == meant:
             yield (
                 f'the group "{quoted(one.display_name, longest=80)}" exists, but has no address: give it one '
                 "(mail-enable it), or ask for it by its name"
             )
-    if unread:
-        yield _UNREAD
-    yield _LATE
+
+
+def _nowhere(search: Search) -> str:
+    """That it is too new is worth a word only where nothing likelier is seen, and an id needs no index."""
+    *others, last = search.kinds
+    kinds = f"{', '.join(others)} or {last}" if others else last
+    late = "" if search.alike or search.wanted.by == "id" else _LATE
+    return f"no {kinds} of the tenant has it as {_HAS_IT_AS[search.wanted.by]}{late}"
 
 
 def _letters(text: str) -> str:

@@ -230,8 +230,30 @@ async def test_what_microsoft_365_cannot_know_makes_no_call(
     assert sandbox.calls == {}
 
 
-async def test_the_index_that_is_late_is_named_last(office: Office) -> None:
-    assert "may not be found yet" in (await found(office, "nobody@example.test")).reasons[-1]
+NOBODY = "no user, group or contact of the tenant has it as"
+LATE = "what was made or renamed minutes ago is found a little later"
+
+
+@pytest.mark.parametrize(
+    "wanted, kind, reason",
+    [
+        ("nobody@example.test", None, f"{NOBODY} an address or a sign-in name; {LATE}"),
+        ("Zyx Wvu", "group", f"no group of the tenant has it as a name or an alias; {LATE}"),
+        ("00000000-0000-0000-0000-000000000000", None, f"{NOBODY} an id"),
+        ("ada.lovelase@example.test", None, f"{NOBODY} an address or a sign-in name"),
+    ],
+    ids=["an address", "a name", "an id, which no index is asked for", "one that is misspelt"],
+)
+async def test_where_it_was_looked_for_is_told_and_that_it_may_be_too_new_only_where_that_may_be(
+    office: Office, wanted: str, kind: Any, reason: str
+) -> None:
+    assert (await found(office, wanted, kind=kind)).reasons == (reason,)
+
+
+@pytest.mark.parametrize("wanted", ["ada@elsewhere.test", "compilers@example.test"])
+async def test_no_index_is_blamed_where_the_reason_is_known(office: Office, wanted: str) -> None:
+    [reason] = (await found(office, wanted)).reasons
+    assert LATE not in reason
 
 
 async def test_a_tenant_that_may_not_be_read_only_costs_its_reason(office: Office, tenant: Tenant) -> None:
@@ -268,6 +290,8 @@ async def test_without_permission_for_contacts_the_rest_goes_on_and_says_so(offi
     assert "those in the group are left out" in group.reasons[0]
     assert {one.primary_address for one in await members(office, group.objects[0])} == STAFF - {"partner@partner.test"}
     assert any("OrgContact.Read.All" in reason for reason in (await found(office, "partner@partner.test")).reasons)
+    nowhere = (await found(office, "nobody@example.test")).reasons[0]
+    assert nowhere.startswith("no user or group of the tenant has it")
 
 
 async def test_contacts_alone_need_their_permission(office: Office, tenant: Tenant) -> None:

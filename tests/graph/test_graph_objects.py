@@ -13,7 +13,7 @@ from daemon.providers import graph_wanted
 from daemon.providers.answer import Answer
 from daemon.providers.cloud_autodiscover import read_lead
 from daemon.providers.graph_objects import CONTACT, GROUP, USER, directory_object
-from daemon.providers.graph_reasons import of_missing
+from daemon.providers.graph_reasons import Search, of_missing
 from daemon.providers.quoting import LONGEST
 
 ID = "0A1B2C3D-0000-4000-8000-000000000001"
@@ -118,18 +118,23 @@ def test_near_misses_are_ordered_by_likeness() -> None:
     ]
 
 
+def searched(wanted: graph_wanted.Wanted, **found: Any) -> Search:
+    nothing: dict[str, Any] = {"kinds": ["user"], "candidates": [], "alike": [], "tenant": None, "unread": False}
+    return Search(wanted=wanted, **(nothing | found))
+
+
 def test_a_reason_quotes_foreign_names_on_one_line() -> None:
     """Nobody writes into our sentences by calling a group something."""
     group = made(GROUP, displayName="Bad\r\nName" + "x" * 500)
     wanted = graph_wanted.Wanted(group.display_name, "name")
-    reason = of_missing(wanted, [group], tenant=None, unread=False)[0]
+    reason = of_missing(searched(wanted, candidates=[group]))[0]
     assert "\n" not in reason
     assert len(reason) < LONGEST + 100
 
 
 def test_many_domains_of_a_tenant_are_not_all_listed() -> None:
     tenant = {"verifiedDomains": [{"name": f"d{number}.test"} for number in range(9)] + [None, {"name": 7}]}
-    reason = of_missing(graph_wanted.read("a@b.test"), [], tenant=tenant, unread=False)[0]
+    reason = of_missing(searched(graph_wanted.read("a@b.test"), tenant=tenant))[0]
     assert "d4.test, …" in reason
     assert "d5.test" not in reason
 
