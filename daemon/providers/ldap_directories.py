@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
+from weakref import WeakSet
 
 from daemon.ports import Clock, DirectoryAccess
 from daemon.providers.domain_controllers import DomainControllers
@@ -54,6 +55,8 @@ class LdapDirectories:
             monotonic=clock.monotonic,
         )
         self._sessions: OrderedDict[_Key, LdapSession] = OrderedDict()
+        # Also those that made room: whoever has such an adapter still uses it, and an open connection keeps it alive.
+        self._living: WeakSet[LdapSession] = WeakSet()
         self._closed = False
 
     def directory(self, access: DirectoryAccess, *, ca_file: str = "") -> LdapDirectory:
@@ -70,7 +73,7 @@ class LdapDirectories:
     async def close(self) -> None:
         """Say good-bye everywhere; later lookups end in a fault. Safe to repeat."""
         self._closed = True
-        for session in self._sessions.values():
+        for session in list(self._living):
             await session.close()
 
     def _session(self, key: _Key) -> LdapSession:
@@ -79,6 +82,7 @@ class LdapDirectories:
             access, ca_file = key
             connector = Connector(access, ca_file=ca_file, surroundings=self._around)
             session = self._sessions[key] = self._session_over(connector.open)
+            self._living.add(session)
             if self._closed:
                 session.refuse()
         self._sessions.move_to_end(key)
