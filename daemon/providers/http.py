@@ -27,7 +27,7 @@ from daemon.providers.quoting import quoted
 from daemon.providers.reach import untrusted, vouched_for, walk
 from daemon.providers.sessions import Sessions
 from daemon.providers.trail import Trail
-from daemon.providers.trust import TrustStore
+from daemon.providers.trust import HTTP, TrustStore
 from daemon.providers.tunnel import proxy_authorization
 from states import Fault
 
@@ -182,7 +182,7 @@ class HttpClient:
             target = self._target(url)
             if target.proxy:
                 self._clients.refusals.check(self._route, proxy=target.proxy)
-            context = await self._clients.trust.context(self._route.ca_file)
+            context = await self._clients.trust.context(self._route.ca_file, protocols=HTTP)
             return await self._exchanged(request, url, target=target, context=context)
         except ProviderFault as fault:
             return fault

@@ -14,7 +14,7 @@ from daemon.ports import ProviderFault, Route
 from daemon.providers import failure, trust
 from daemon.providers.failure import Target
 from daemon.providers.trail import TLS, Trail, untold
-from daemon.providers.trust import TrustStore
+from daemon.providers.trust import HTTP, TrustStore
 from daemon.providers.tunnel import Stream, way_to
 
 
@@ -25,7 +25,7 @@ async def walk(target: Target, route: Route, *, store: TrustStore, seconds: floa
     """
     async with way_to(target, route, seconds=seconds, trail=trail) as stream:
         with trail.layer(TLS) as note:
-            context, refusal = await store.context(route.ca_file), ""
+            context, refusal = await store.context(route.ca_file, protocols=HTTP), ""
             try:
                 note.text = await _shaken(target, stream, context=context, seconds=seconds)
             except ssl.SSLCertVerificationError as error:
@@ -41,7 +41,8 @@ async def vouched_for(target: Target, route: Route, *, store: TrustStore, second
     """
     try:
         async with way_to(target, route, seconds=seconds, trail=untold()) as stream:
-            await _shaken(target, stream, context=await store.context(""), seconds=seconds)
+            context = await store.context("", protocols=HTTP)
+            await _shaken(target, stream, context=context, seconds=seconds)
     except ssl.SSLCertVerificationError:
         return (
             "it is trusted because of [connection] ca_file, not by this system's own roots: a TLS-inspecting firewall "

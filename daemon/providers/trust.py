@@ -1,6 +1,6 @@
 """Whom this host trusts: TLS contexts made off the loop and kept, and certificates put into words.
 
-Called by `http.py` and `reach.py`, which thereby judge a certificate alike.
+Called by `http.py`, `reach.py` and `ldap_connector.py`, which thereby judge a certificate alike.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from daemon.ports import ProviderFault
 from daemon.providers.quoting import quoted
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _LOOK_EVERY = 1.0
 _KEPT = 64
 _Stamp = tuple[int, int, int]
+_Key = tuple[str, tuple[str, ...]]
+HTTP: Final = ("http/1.1",)
+"""The protocols that HTTP's own TLS offers (ALPN)."""
 
 
 @dataclass(slots=True)
@@ -39,37 +42,41 @@ class TrustStore:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[_Key, _Kept] = {}
         self._lock = asyncio.Lock()
 
-    async def context(self, ca_file: str) -> ssl.SSLContext:
-        """Give the context for `ca_file` (empty: system roots only). Raises `ProviderFault` if unreadable."""
-        kept = self._kept.get(ca_file)
+    async def context(self, ca_file: str, *, protocols: tuple[str, ...] = ()) -> ssl.SSLContext:
+        """Give the context for `ca_file` (empty: system roots only). Raises `ProviderFault` if unreadable.
+
+        `protocols` are offered to the server (ALPN). What is not HTTP offers none: LDAP has no name there.
+        """
+        key = (ca_file, protocols)
+        kept = self._kept.get(key)
         if kept is not None and (not ca_file or self._monotonic() - kept.looked_at < _LOOK_EVERY):
             return kept.context
         async with self._lock:
-            return await self._fresh(ca_file)
+            return await self._fresh(key)
 
-    async def _fresh(self, ca_file: str) -> ssl.SSLContext:
-        kept = self._kept.get(ca_file)
+    async def _fresh(self, key: _Key) -> ssl.SSLContext:
+        kept, (ca_file, protocols) = self._kept.get(key), key
         failure: ProviderFault
         try:
             stamp = await asyncio.to_thread(_stamp_of, ca_file)
             if kept is None or kept.stamp != stamp:
-                kept = _Kept(await asyncio.to_thread(_make, ca_file), stamp, 0.0)
+                kept = _Kept(await asyncio.to_thread(_make, ca_file, protocols), stamp, 0.0)
         except OSError as error:
             failure = _unreadable(ca_file, error)
         else:
             kept.looked_at = self._monotonic()
-            self._keep(ca_file, kept)
+            self._keep(key, kept)
             return kept.context
         raise failure
 
-    def _keep(self, ca_file: str, kept: _Kept) -> None:
-        self._kept.pop(ca_file, None)
+    def _keep(self, key: _Key, kept: _Kept) -> None:
+        self._kept.pop(key, None)
         while len(self._kept) >= _KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[ca_file] = kept
+        self._kept[key] = kept
 
 
 def _stamp_of(ca_file: str) -> _Stamp | None:
@@ -79,10 +86,11 @@ def _stamp_of(ca_file: str) -> _Stamp | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _make(ca_file: str) -> ssl.SSLContext:
+def _make(ca_file: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
     # The same judgement on every Python: 3.13 turned both around. Certificate authorities of inspecting
     # firewalls often lack what "strict" wants, and administrators put an intermediate one into the file.
     context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT

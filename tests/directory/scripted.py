@@ -53,7 +53,8 @@ class Scripted:
     """What it was asked, and what it answers. `bind` and `start_tls` are code and text.
 
     `search` gives bytes to have them sent as they are, and None to have the connection cut. The root DSE is answered
-    with `root`. `before_tls` is sent in the clear right after the answer to StartTLS.
+    with `root`. `before_tls` is sent in the clear right after the answer to StartTLS. It would speak HTTP within TLS
+    too: `agreed` are the protocols that were chosen of those which were offered (ALPN), None where none was.
     """
 
     port: int = 0
@@ -66,10 +67,12 @@ class Scripted:
     binds: list[str] = field(default_factory=list)
     searches: list[sansldap.SearchRequest] = field(default_factory=list)
     connections: int = 0
+    agreed: list[str | None] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
         self.connections += 1
+        self._note_protocol(writer)
         session = sansldap.LDAPServer()
         with contextlib.suppress(OSError, sansldap.ProtocolError):
             while data := await reader.read(65536):
@@ -110,6 +113,12 @@ class Scripted:
         await writer.drain()
         if not code and self.certificate is not None:
             await writer.start_tls(_context(self.certificate))
+            self._note_protocol(writer)
+
+    def _note_protocol(self, writer: asyncio.StreamWriter) -> None:
+        tls = writer.get_extra_info("ssl_object")
+        if tls is not None:
+            self.agreed.append(tls.selected_alpn_protocol())
 
     def _searched(self, message: sansldap.SearchRequest) -> Reply | bytes | None:
         self.searches.append(message)
@@ -143,6 +152,7 @@ def _code(number: int) -> sansldap.LDAPResultCode:
 def _context(pair: Pair) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
+    context.set_alpn_protocols(["http/1.1"])
     return context
 
 

@@ -1,8 +1,11 @@
-"""What adapters of one process share: sessions, which end with it, however many there were."""
+"""What adapters of one process share: sessions, which end with it, and whom they trust."""
 
 from __future__ import annotations
 
+import pytest
+
 from daemon.providers import ldap_directories
+from tests.directory.certificates import Authority
 from tests.directory.conftest import Adapters
 from tests.directory.scripted import Reply, Scripted, serving, user
 from tests.directory.test_ldap_errors import access_to
@@ -25,3 +28,17 @@ async def test_a_session_that_made_room_for_others_ends_with_the_rest(plain: Ada
         await directories.close()
         assert not signed.connection.usable
         assert "sitebind is stopping" in (await fault_of(first)).detail
+
+
+@pytest.mark.parametrize("security", ["ldaps", "starttls"])
+async def test_the_tls_of_a_directory_offers_no_protocol_of_the_web(
+    plain: Adapters, authority: Authority, security: str
+) -> None:
+    """A gateway that chooses by what is offered would take it for HTTP."""
+    plain.ca_file = str(authority.ca_file)
+    script = Scripted(
+        search=lambda request: Reply([user("ada")]), certificate=authority.server("no-web", names=("127.0.0.1",))
+    )
+    async with serving(script, tls=security == "ldaps"):
+        assert (await plain.directory(access_to(script, security=security)).find("ada@corp.test")).objects
+    assert script.agreed == [None]

@@ -132,3 +132,21 @@ async def test_a_chain_without_its_root_is_believed_by_the_intermediate_in_the_f
     assert "Inspecting Firewall Sub CA" in await clients.client(Route(ca_file=str(path))).reach(
         f"https://localhost:{port}"
     )
+
+
+async def test_http_is_offered_by_name_and_nothing_newer(
+    clients: HttpClients, authority: Authority, servers: Servers
+) -> None:
+    """A service that could speak HTTP/2 speaks what we speak; the walk to it offers the same as the call."""
+    context, agreed = authority.good(), asyncio.Queue[str | None]()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        agreed.put_nowait(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await answering(http())(reader, writer)
+
+    client = clients.client(Route(ca_file=str(authority.ca_file)))
+    url = f"https://localhost:{await servers.open(serve, context)}"
+    await client.call("GET", url, endpoint="e", headers={})
+    await client.reach(url)
+    assert [await agreed.get(), await agreed.get()] == ["http/1.1", "http/1.1"]
