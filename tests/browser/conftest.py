@@ -27,9 +27,13 @@ VIEWPORT = {"width": 1280, "height": 900}
 OpenPage = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium; as root it knows no sandbox of its own."""
+    """Debian's Chromium; as root it knows no sandbox of its own.
+
+    For a module and not for the session: while its driver runs, it holds this thread's event loop, and no
+    asynchronous test could run after it.
+    """
     found = shutil.which("chromium")
     assert found, "chromium is missing: `make test` installs it, or: tests/parts/install"
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []

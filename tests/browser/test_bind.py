@@ -59,10 +59,12 @@ def test_a_change_of_state_is_announced_on_every_open_page(
 ) -> None:
     """Somebody looks at the overview and at the site while a third one rebinds by the command line."""
     overview, site = open_page("/"), open_page("/sites/default/site")
-    expect(overview.locator(".state")).to_have_text(re.compile("bound"))
+    state = overview.locator("tbody .state")
+    expect(state).to_have_text(re.compile("bound"))
     simulated.trouble("wrong-password")
     installation.sitebind("rebind", "--wait")
-    expect(overview.locator(".state")).to_have_text(re.compile("failed"))
+    expect(state).to_have_text(re.compile("failed"))
+    expect(overview.get_by_role("list", name="Sites by state")).to_have_text(re.compile("failed 1"))
     expect(site.locator("#heading .state")).to_have_text(re.compile("failed"))
     expect(site.locator("#announcement")).to_have_text(re.compile("Head office: failed"))
 

@@ -119,5 +119,5 @@ def test_nothing_moves_for_who_asked_for_less_motion(daemon: Program, open_page:
 def test_states_are_told_apart_without_colours(daemon: Program, open_page: OpenPage) -> None:
     """By a word and a shape, which forced colours leave."""
     page = open_page("/", forced_colors="active")
-    expect(page.locator(".state")).to_have_text("✔ bound")
+    expect(page.locator("tbody .state")).to_have_text("✔ bound")
     assert barriers(page) == []

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.acceptance.installation import Installation
 from tests.acceptance.processes import Program
+from tests.acceptance.simulated import Simulated
 from tests.browser.conftest import OpenPage, sign_in
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
@@ -110,3 +111,35 @@ def test_a_reader_sees_no_button_that_would_be_refused(
         page.goto(f"{installation.api.url}/sites/default/{path}")
         names = page.get_by_role("button").all_inner_texts()
         assert set(names) <= {"Sign out", "Look up"}, path
+
+
+def test_settings_and_doctor_work_without_javascript(
+    daemon: Program, open_page: OpenPage, installation: Installation
+) -> None:
+    page = open_page("/sites/default/site", java_script_enabled=False)
+    sign_in(page)
+    page.get_by_label("Display Name").fill("By hand")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.locator("h1")).to_contain_text("By hand")
+    tab(page, "Connection")
+    page.locator('[name="connection.proxy_port"]').fill("70000")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("heading", name="Nothing was written")).to_be_visible()
+    tab(page, "Connection")
+    page.get_by_role("button", name="Run doctor").click()
+    expect(page.locator("#layers")).to_contain_text("Ended", timeout=30_000)
+    expect(page.locator("#layers .step.passed").first).to_be_visible()
+
+
+def test_the_layers_of_the_doctor_appear_one_by_one(
+    page: Page, simulated: Simulated, installation: Installation
+) -> None:
+    """The service answers late: what was found before it is there already."""
+    simulated.trouble("slow", seconds=5, times=1)
+    tab(page, "Connection")
+    page.get_by_role("button", name="Run doctor").click()
+    layers = page.locator("#layers")
+    expect(layers).to_contain_text("Under way")
+    expect(layers.locator(".step.passed").first).to_be_visible()
+    expect(layers).to_contain_text("Under way")
+    expect(layers).to_contain_text("Ended", timeout=30_000)
