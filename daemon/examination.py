@@ -10,7 +10,7 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
 from daemon.store.vault import open_vault
-from daemon.web.resolving import resolution_json
+from daemon.web.resolving import lines_of, resolution_json
 from states import BindStep, State, first_snapshot
 
 NOT_RUNNING = "the daemon does not run, so the vault stays closed"
@@ -119,6 +119,16 @@ async def resolve_alone(settings: SiteSettings, lookup: Lookup) -> dict[str, Any
     async with _reach() as reach:
         resolver = Resolver(reach.microsoft, resolve=resolve, clock=reach.clock)
         return resolution_json(settings.id, await resolver.lookup(settings, lookup))
+
+
+async def unfold_alone(settings: SiteSettings, lookup: Lookup, *, tell: Callable[[dict[str, Any]], None]) -> None:
+    """The same line by line, as the API gives it; each is told as it comes."""
+    async with _reach() as reach:
+        resolver = Resolver(reach.microsoft, resolve=resolve, clock=reach.clock)
+        unfolding = await resolver.unfold(settings, lookup)
+        async with aclosing(lines_of(settings.id, unfolding)) as lines:
+            async for line in lines:
+                tell(line)
 
 
 async def examine_alone(reading: Reading, file: SiteFile, *, actor: str, sign_in: bool) -> tuple[BindStep, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     import ssl
 
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
+LINES: Final = "application/x-ndjson"
+BROKE_OFF: Final = "The answer broke off before its end"
 _NOT_ALLOWED: Final = (401, 403, 421)
 _ON_THE_COMMAND_LINE: Final = {"site-not-named": "On the command line the site stands behind the command."}
 
@@ -82,6 +86,40 @@ class Client:
         """Read something. Raises `Failure`."""
         return self._ask("GET", path, body=None, timeout=timeout, expected=expected)
 
+    def lines(self, path: str, *, timeout: float) -> Iterator[dict[str, Any]]:
+        """Read an answer that comes line by line; one in a single piece is one line. Raises `Failure`.
+
+        `timeout` is the longest wait for the next line, in seconds.
+        """
+        with closing(self._connection(timeout)) as connection:
+            with self._reached(timeout):
+                connection.request("GET", path, headers=self._headers(None) | {"Accept": f"{LINES}, application/json"})
+                answer = connection.getresponse()
+                in_lines = answer.status == HTTPStatus.OK and answer.headers.get_content_type() == LINES
+                whole = b"" if in_lines else answer.read(LARGEST_ANSWER + 1)
+            if not in_lines:
+                yield self._expected(answer.status, whole, expected=(HTTPStatus.OK,))
+                return
+            for raw in self._read(answer):
+                line = self._document(raw, answer.status)
+                if isinstance(problem := line.get("problem"), dict):
+                    status = int(problem.get("status") or HTTPStatus.INTERNAL_SERVER_ERROR)
+                    raise Failure(self._refusal(status, problem), _exit_for(status))
+                yield line
+
+    def _read(self, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        """Whole lines. Once the answer has begun, a failure of the way is not taken for a daemon that is not there."""
+        whole = True
+        try:
+            while whole and (raw := answer.readline(LARGEST_ANSWER + 1)):
+                whole = raw.endswith(b"\n")
+                if whole:
+                    yield raw
+        except (OSError, http.client.HTTPException):
+            whole = False
+        if not whole:
+            raise Failure(f"{BROKE_OFF}, from {self._target.url}. Ask again.", Exit.FAILED)
+
     def post(
         self,
         path: str,
@@ -100,18 +138,27 @@ class Client:
     def _ask(
         self, method: str, path: str, *, body: dict[str, Any] | None, timeout: float, expected: Collection[int]
     ) -> Answer:
-        try:
+        with self._reached(timeout):
             status, raw, location = self._exchange(method, path, body=body, timeout=timeout)
+        return Answer(status=status, body=self._expected(status, raw, expected=expected), location=location)
+
+    @contextmanager
+    def _reached(self, timeout: float) -> Iterator[None]:
+        """Whatever goes wrong on the way is a `Failure` in words."""
+        try:
+            yield
         except TimeoutError:
             raise Failure(self._silent(timeout), Exit.UNREACHABLE) from None
         except OSError as error:
             raise Failure(self._unreachable(error), Exit.UNREACHABLE) from None
         except http.client.HTTPException:
             raise Failure(self._stranger("its answer is not HTTP"), Exit.UNREACHABLE) from None
+
+    def _expected(self, status: int, raw: bytes, *, expected: Collection[int]) -> dict[str, Any]:
         document = self._document(raw, status)
         if status not in expected:
             raise Failure(self._refusal(status, document), _exit_for(status))
-        return Answer(status=status, body=document, location=location)
+        return document
 
     def _exchange(
         self, method: str, path: str, *, body: dict[str, Any] | None, timeout: float

@@ -8,22 +8,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from daemon.cli.client import Client
+from daemon.cli.client import BROKE_OFF, Client
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.parser import Parser, add_json, add_url
 from daemon.cli.place import client, existing_configuration, reading
-from daemon.cli.terminal import Palette, counted, labelled, plain, span
+from daemon.cli.resolution import NO_OBJECTS, Shown
+from daemon.cli.terminal import Palette, plain
 from daemon.cli.which import is_absent, only, only_site
 
 Resolution = dict[str, Any]
-Item = dict[str, Any]
+Ask = Callable[[Client, str], Resolution]
 
 PATIENCE: Final = 300.0
-_WIDE: Final = 14
 
 
 def add(root: Parser) -> None:
@@ -46,80 +47,23 @@ def add(root: Parser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     """Look up, print, and answer whether one object was found."""
-    found = _by_the_daemon(args) or _alone(args)
     if args.json:
+        found = _by_the_daemon(args, _in_one_piece) or _alone(args)
         print(json.dumps(found, indent=2, ensure_ascii=False))
-    else:
-        print("\n".join(for_a_person(found, palette=Palette())))
-    return Exit.WELL if found.get("object") is not None else Exit.FAILED
+        return Exit.WELL if found.get("object") is not None else Exit.FAILED
+    shown = Shown(Palette(), say=print)
+    if _by_the_daemon(args, partial(_as_it_comes, shown=shown)) is None:
+        _alone(args, shown=shown)
+    if not shown.ended:
+        raise Failure(f"{BROKE_OFF}. Ask again.", Exit.FAILED)
+    return Exit.WELL if shown.one_was_found else Exit.FAILED
 
 
-def for_a_person(found: Resolution, *, palette: Palette) -> Iterator[str]:
-    """The object, or the near misses; where the answer came from, and how long it took."""
-    objects = found["objects"]
-    if len(objects) > 1:
-        yield palette.paint(f"{plain(found['wanted'])} is ambiguous: {len(objects)} objects.", "yellow")
-    elif not objects:
-        yield palette.paint(f"{plain(found['wanted'])} is not found.", "red")
-    for item in objects:
-        yield from _whole(item, palette)
-    yield from _members(found, palette)
-    for reason in found["reasons"]:
-        yield from labelled("why", reason, column=_WIDE)
-    if found["near"]:
-        yield "Near misses:"
-        yield from (_row(item, palette) for item in found["near"])
-    yield from labelled("source", _source(found), column=_WIDE)
-
-
-def _whole(item: Item, palette: Palette) -> Iterator[str]:
-    yield f"{plain(item['kind'])} {palette.paint(plain(item['display_name']) or '(no name)', 'bold')}"
-    yield from labelled("address", item["primary_address"] or "none", column=_WIDE)
-    others = [address for address in item["addresses"] if address != item["primary_address"]]
-    if others:
-        yield from labelled("also", ", ".join(others), column=_WIDE)
-    yield from labelled("id", item["id"], column=_WIDE)
-    if marks := _marks(item):
-        yield from labelled("note", ", ".join(marks), column=_WIDE)
-
-
-def _members(found: Resolution, palette: Palette) -> Iterator[str]:
-    members = found["members"]
-    if members is None:
-        return
-    more = ", and there are more ([directory] members_limit)" if found["truncated"] else ""
-    yield f"{counted(len(members), 'member')}{more}:"
-    by_name = sorted(members, key=lambda item: (str(item["display_name"]).casefold(), str(item["primary_address"])))
-    yield from (_row(item, palette) for item in by_name)
-
-
-def _row(item: Item, palette: Palette) -> str:
-    marks = f"  ({', '.join(_marks(item))})" if _marks(item) else ""
-    name = plain(item["display_name"]) or "(no name)"
-    return f"  {plain(item['kind']):<8}{plain(item['primary_address']) or '-':<36} {name}{palette.paint(marks, 'dim')}"
-
-
-def _marks(item: Item) -> list[str]:
-    """What keeps an object from being worked with."""
-    said = (
-        ("disabled", item["enabled"] is False),
-        ("without a licence", item["licensed"] is False),
-        ("not mail enabled", not item["mail_enabled"]),
-    )
-    return [words for words, holds in said if holds]
-
-
-def _source(found: Resolution) -> str:
-    took = f"{plain(found['source'])}, {found['seconds'] * 1000:.0f} ms"
-    age = found["age_seconds"]
-    return f"{took}, asked {span(age)} ago; --fresh asks anew" if age else took
-
-
-def _by_the_daemon(args: argparse.Namespace) -> Resolution | None:
+def _by_the_daemon(args: argparse.Namespace, ask: Ask) -> Resolution | None:
     """Ask the daemon; None when there is none to be found, which is said."""
     try:
         daemon = client(args)
-        return _asked(daemon, args, site=args.site or only_site(daemon))
+        return ask(daemon, _path(args, site=args.site or only_site(daemon)))
     except Failure as failure:
         if args.url or not is_absent(failure):
             raise
@@ -127,21 +71,32 @@ def _by_the_daemon(args: argparse.Namespace) -> Resolution | None:
         return None
 
 
-def _asked(daemon: Client, args: argparse.Namespace, *, site: str) -> Resolution:
+def _path(args: argparse.Namespace, *, site: str) -> str:
     query = {"address" if "@" in args.wanted else "group": args.wanted}
     query |= {name: "yes" for name in ("members", "fresh") if getattr(args, name)}
-    path = f"/api/v1/sites/{quote(site, safe='')}/resolve?{urlencode(query)}"
+    return f"/api/v1/sites/{quote(site, safe='')}/resolve?{urlencode(query)}"
+
+
+def _in_one_piece(daemon: Client, path: str) -> Resolution:
     found = daemon.get(path, timeout=PATIENCE).body
     if not isinstance(found.get("objects"), list):
-        raise Failure("The daemon's answer holds no objects: is it of another version?", Exit.INTERNAL)
+        raise Failure(NO_OBJECTS, Exit.INTERNAL)
     return found
 
 
-def _alone(args: argparse.Namespace) -> Resolution:
+def _as_it_comes(daemon: Client, path: str, *, shown: Shown) -> Resolution:
+    line: Resolution = {}
+    for line in daemon.lines(path, timeout=PATIENCE):
+        shown.take(line)
+    return line
+
+
+def _alone(args: argparse.Namespace, *, shown: Shown | None = None) -> Resolution:
+    """Ask from this process: in one piece, or with `shown` told of everything as it comes."""
     import asyncio
 
     from daemon.engine.operations import Lookup, RequestRefused
-    from daemon.examination import resolve_alone
+    from daemon.examination import resolve_alone, unfold_alone
     from daemon.ports import ProviderFault
 
     found = reading(existing_configuration(args).absolute())
@@ -151,7 +106,10 @@ def _alone(args: argparse.Namespace) -> Resolution:
         raise Failure(f"The configuration of site {plain(site)} cannot be used: see sitebind check-config.", Exit.USAGE)
     lookup = Lookup(wanted=args.wanted, kind=None if "@" in args.wanted else "group", members=args.members)
     try:
-        return asyncio.run(resolve_alone(file.settings, lookup))
+        if shown is None:
+            return asyncio.run(resolve_alone(file.settings, lookup))
+        asyncio.run(unfold_alone(file.settings, lookup, tell=shown.take))
+        return {}
     except RequestRefused as refused:
         raise Failure(refused.reason, Exit.USAGE) from None
     except ProviderFault as fault:

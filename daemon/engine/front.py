@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime, timedelta
 
 import daemon
-from daemon.config.model import DaemonSettings, SecretSource
+from daemon.config.model import DaemonSettings, SecretSource, SiteSettings
 from daemon.config.secrets import resolve
 from daemon.engine.auditing import Auditing
 from daemon.engine.care import Unwiped
@@ -31,6 +31,7 @@ from daemon.engine.operations import (
     ReloadAnswer,
     RequestRefused,
     SiteView,
+    Unfolding,
     UnknownSite,
 )
 from daemon.engine.practice import Practice
@@ -228,12 +229,18 @@ class FrontDoor:
 
     async def lookup(self, site: str, lookup: Lookup) -> Resolution:
         """Look an address or a group up in the site's directory."""
+        return await self._resolver.lookup(self._usable(site), lookup)
+
+    async def unfold(self, site: str, lookup: Lookup) -> Unfolding:
+        """As `lookup`, with the members as they come."""
+        return await self._resolver.unfold(self._usable(site), lookup)
+
+    def _usable(self, site: str) -> SiteSettings:
         now, settings = self._known(site), self._configuration.sites.get(site)
         if settings is None or now.state is State.UNCONFIGURED:
-            raise RequestRefused(
-                "not-configured", f"site {site} has no usable configuration: {now.reason}", findings=now.findings
-            )
-        return await self._resolver.lookup(settings, lookup)
+            reason = f"site {site} has no usable configuration: {now.reason}"
+            raise RequestRefused("not-configured", reason, findings=now.findings)
+        return settings
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         """Read the configuration again now."""

@@ -5,7 +5,7 @@ Implemented by `daemon.engine.supervisor.Supervisor`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -17,6 +17,7 @@ from daemon.ports import (
     AuditFilter,
     AuditRecord,
     BindReport,
+    DirectoryObject,
     ExportFormat,
     ObjectKind,
     Rekeyed,
@@ -81,6 +82,20 @@ class Lookup:
     kind: ObjectKind | None = None
     members: bool = False
     fresh: bool = False
+
+
+class Unfolding(Protocol):
+    """The answer to a lookup as it arrives: what was found, then each member, then what only the end can tell."""
+
+    @property
+    def head(self) -> Resolution:
+        """What was found. `members` is empty where they follow, and None where there are none to list."""
+
+    def members(self) -> AsyncGenerator[DirectoryObject, None]:
+        """Each member once, to be walked once and closed. Raises `daemon.ports.ProviderFault`."""
+
+    def ended(self) -> Resolution:
+        """The answer after the last member, without them: whether there are more, every reason, the time it took."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +236,12 @@ class Operations(Protocol):
     async def lookup(self, site: str, lookup: Lookup) -> Resolution:
         """Look an address or a group up in the site's directory; answers are remembered for a while.
 
-        Raises `UnknownSite`, `RequestRefused` (nothing is configured to look it up in), `daemon.ports.ProviderFault`.
+        A long list of members is cut, and says so. Raises `UnknownSite`, `RequestRefused` (nothing is configured to
+        look it up in), `daemon.ports.ProviderFault`.
         """
+
+    async def unfold(self, site: str, lookup: Lookup) -> Unfolding:
+        """As `lookup`, with the members as they come; before the first of them it raises the same."""
 
     async def reload(self, *, caller: Caller) -> ReloadAnswer:
         """Read the configuration again now. Raises `daemon.ports.JournalUnavailable`."""

@@ -8,23 +8,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from daemon.config.model import SiteSettings
 from daemon.config.prerequisites import MICROSOFT_365, cloud_for, directory_lacks
 from daemon.engine.microsoft import MicrosoftSide, directory_access
-from daemon.engine.operations import Lookup, RequestRefused
+from daemon.engine.operations import Lookup, RequestRefused, Unfolding
 from daemon.engine.remembering import Memory
 from daemon.engine.signin import Resolve, route_for
-from daemon.ports import Clock, Directory, DirectoryAccess, DirectoryObject, Found, Resolution, Route
+from daemon.engine.unfolding import Asked, Recalled, in_one_piece
+from daemon.ports import Clock, Directory, DirectoryAccess, Found, Resolution, Route
 
-_NO_MEMBERS: Final = (
-    "the group exists, but nobody is in it, neither directly nor through groups inside it (or whoever looks up may "
-    "not see them)"
-)
-_NO_USE: Final = "the group has members, but each of them is disabled, without a licence, or without a mail address"
 _NO_GROUP: Final = "it is a {kind}, which has no members: only a group has"
 
 
@@ -40,7 +37,11 @@ class Resolver:
         self._key = secrets.token_bytes(32)
 
     async def lookup(self, settings: SiteSettings, lookup: Lookup) -> Resolution:
-        """Answer from memory or from the directory. Raises `RequestRefused`, `ProviderFault`."""
+        """The answer in one piece. Raises `RequestRefused`, `ProviderFault`."""
+        return await in_one_piece(await self.unfold(settings, lookup))
+
+    async def unfold(self, settings: SiteSettings, lookup: Lookup) -> Unfolding:
+        """The answer as it arrives, from memory or from the directory. Raises `RequestRefused`, `ProviderFault`."""
         lacking = directory_lacks(settings)
         if lacking:
             raise RequestRefused(
@@ -53,10 +54,9 @@ class Resolver:
         basis = (settings.account, settings.directory, settings.connection, self._digest(access, route))
         longest = settings.directory.cache_for
         if not lookup.fresh and (known := self._memory.get(question, basis=basis, longest=longest)):
-            return known
-        resolution = await self._asked(settings, lookup, self._side.directories.directory(access, route))
-        self._memory.keep(question, resolution, basis=basis)
-        return resolution
+            return Recalled(known)
+        keep = partial(self._memory.keep, question, basis=basis)
+        return await self._asked(settings, lookup, self._side.directories.directory(access, route), keep=keep)
 
     def _digest(self, access: DirectoryAccess, route: Route) -> bytes:
         """Of the secrets that an answer is got with: settings name only where those lie."""
@@ -64,53 +64,38 @@ class Resolver:
         texts = ("" if each is None else each.reveal() for each in (own, route.proxy_password))
         return hmac.digest(self._key, b"".join(hashlib.sha256(text.encode()).digest() for text in texts), "sha256")
 
-    async def _asked(self, settings: SiteSettings, lookup: Lookup, directory: Directory) -> Resolution:
+    async def _asked(
+        self, settings: SiteSettings, lookup: Lookup, directory: Directory, *, keep: Callable[[Resolution], None]
+    ) -> Unfolding:
         asked_at, began = self._clock.now(), self._clock.monotonic()
         found = await directory.find(lookup.wanted, kind=lookup.kind)
-        members, truncated = await _members(directory, found, lookup, most=settings.directory.members_limit)
-        return Resolution(
+        resolution = Resolution(
             wanted=lookup.wanted,
             objects=found.objects,
-            members=members,
-            truncated=truncated,
             near=found.near,
-            reasons=(*found.reasons, *_why_none(found, lookup), *_why_nothing(members)),
+            reasons=(*found.reasons, *_why_none(found, lookup)),
             source=found.objects[0].source if found.objects else _source(settings),
             asked_at=asked_at,
             seconds=round(self._clock.monotonic() - began, 4),
         )
+        return Asked(
+            resolution,
+            directory.members(found.objects[0]) if lookup.members and _is_one_group(found) else None,
+            most=settings.directory.members_limit,
+            seconds=lambda: self._clock.monotonic() - began,
+            keep=keep,
+        )
 
 
-async def _members(
-    directory: Directory, found: Found, lookup: Lookup, *, most: int
-) -> tuple[tuple[DirectoryObject, ...] | None, bool]:
-    """The members of the one group that was found, and whether there are more than `most`."""
-    if not lookup.members or len(found.objects) != 1 or found.objects[0].kind != "group":
-        return None, False
-    members: list[DirectoryObject] = []
-    async for member in directory.members(found.objects[0]):
-        if len(members) == most:
-            return tuple(members), True
-        members.append(member)
-    return tuple(members), False
+def _is_one_group(found: Found) -> bool:
+    return len(found.objects) == 1 and found.objects[0].kind == "group"
 
 
 def _why_none(found: Found, lookup: Lookup) -> tuple[str, ...]:
     """Why no members are listed, although they were asked for; what is ambiguous is said to be so anyway."""
-    if not lookup.members or len(found.objects) != 1 or found.objects[0].kind == "group":
+    if not lookup.members or len(found.objects) != 1 or _is_one_group(found):
         return ()
     return (_NO_GROUP.format(kind=found.objects[0].kind),)
-
-
-def _why_nothing(members: Sequence[DirectoryObject] | None) -> tuple[str, ...]:
-    """Why a group that exists may still resolve to nothing that can be worked with."""
-    if members is None or any(_can_be_worked_with(member) for member in members):
-        return ()
-    return (_NO_MEMBERS,) if not members else (_NO_USE,)
-
-
-def _can_be_worked_with(member: DirectoryObject) -> bool:
-    return member.enabled is not False and member.licensed is not False and member.mail_enabled
 
 
 def _source(settings: SiteSettings) -> str:

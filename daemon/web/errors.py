@@ -54,7 +54,7 @@ def problem_response(problem: HttpProblem, request_id: str) -> web.Response:
     """A problem as a document for programs."""
     return web.Response(
         status=problem.status,
-        body=encode(_document(problem, request_id)),
+        body=encode(document(problem, request_id)),
         headers={
             "Content-Type": CONTENT_TYPE,
             "Cache-Control": "no-store",
@@ -64,7 +64,8 @@ def problem_response(problem: HttpProblem, request_id: str) -> web.Response:
     )
 
 
-def _document(problem: HttpProblem, request_id: str) -> dict[str, Any]:
+def document(problem: HttpProblem, request_id: str) -> dict[str, Any]:
+    """A problem as a document."""
     return {
         "type": f"urn:sitebind:problem:{problem.code}",
         "title": HTTPStatus(problem.status).phrase,

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
 
-from daemon.engine.operations import Lookup, Operations
+from daemon.engine.operations import Lookup, Operations, Unfolding
 from daemon.ports import DirectoryObject, Resolution
-from daemon.web.answers import Json, answer, moment
-from daemon.web.errors import HttpProblem
+from daemon.web.answers import Json, answer, encode, moment
+from daemon.web.auth import REQUEST_ID
+from daemon.web.errors import HttpProblem, document, understood
+from daemon.web.gate import dress
+
+_log = logging.getLogger("sitebind.web")
 
 LONGEST: Final = 1_024
+LINES: Final = "application/x-ndjson"
+TAKEN_WITHIN: Final = 30.0
+"""Seconds that a caller has to take what was sent to it: a directory's connection waits meanwhile."""
+_TOGETHER: Final = 100
+_SOON: Final = 0.2
+_HEADERS: Final = {
+    "Content-Type": LINES,
+    "Cache-Control": "no-store",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
 _FLAGS: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _KNOWN: Final = frozenset({"address", "group", "members", "fresh"})
 
@@ -23,11 +42,82 @@ class ResolveHandler:
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    async def resolve(self, request: web.Request) -> web.Response:
-        """200 with what was found, also when it is nothing: then with near misses and reasons."""
-        lookup = lookup_of(request)
-        resolution = await self._operations.lookup(request.match_info["site"], lookup)
-        return answer(resolution_json(request.match_info["site"], resolution))
+    async def resolve(self, request: web.Request) -> web.StreamResponse:
+        """200 with what was found, also when it is nothing: then with near misses and reasons.
+
+        In one piece, or line by line with the members as they come where the caller accepts that.
+        """
+        lookup, site = lookup_of(request), request.match_info["site"]
+        if request.method == "HEAD" or LINES not in request.headers.get("Accept", ""):
+            return answer(resolution_json(site, await self._operations.lookup(site, lookup)))
+        unfolding = await self._operations.unfold(site, lookup)
+        response = web.StreamResponse(headers=_HEADERS)
+        dress(response, request[REQUEST_ID])
+        await self._tell(lines_of(site, unfolding), request, response)
+        return response
+
+    async def _tell(
+        self, lines: AsyncGenerator[Json, None], request: web.Request, response: web.StreamResponse
+    ) -> None:
+        """Nothing is raised from here on: the head is sent, and no other answer can be given."""
+        try:
+            async with aclosing(batches(_with_problem(lines, request[REQUEST_ID]))) as pieces:
+                await response.prepare(request)
+                async for piece in pieces:
+                    async with asyncio.timeout(TAKEN_WITHIN):
+                        await response.write(piece)
+                    await asyncio.sleep(0)  # a write that fits the socket's buffer does not give way by itself
+        except (TimeoutError, ConnectionError):
+            _log.debug("who asked for members left, or does not take them")
+            if request.transport is not None:
+                request.transport.abort()  # in order it would wait for what the client does not take
+
+
+async def lines_of(site: str, unfolding: Unfolding) -> AsyncGenerator[Json, None]:
+    """`resolution`, then one `member` each, then `end`. Raises `ProviderFault` in between."""
+    yield {"resolution": resolution_json(site, unfolding.head)}
+    count = 0
+    async with aclosing(unfolding.members()) as members:
+        async for member in members:
+            count += 1
+            yield {"member": object_json(member)}
+    end = unfolding.ended()
+    yield {
+        "end": {
+            "members": None if unfolding.head.members is None else count,
+            "truncated": end.truncated,
+            "reasons": list(end.reasons),
+            "seconds": end.seconds,
+        }
+    }
+
+
+async def _with_problem(lines: AsyncGenerator[Json, None], request_id: str) -> AsyncGenerator[Json, None]:
+    """What goes wrong after the beginning is the last line, in the end's place."""
+    async with aclosing(lines):
+        try:
+            async for line in lines:
+                yield line
+        except Exception as error:  # noqa: BLE001 - nothing is swallowed, it is answered as the gate would
+            problem = understood(error, request_id)
+        else:
+            return
+    yield {"problem": document(problem, request_id)}
+
+
+async def batches(lines: AsyncGenerator[Json, None]) -> AsyncGenerator[bytes, None]:
+    """Lines on the wire: the first at once, then some together, but none is held back for long behind a slow one."""
+    waiting: list[bytes] = []
+    loop, told = asyncio.get_running_loop(), 0.0
+    async with aclosing(lines):
+        async for line in lines:
+            waiting.append(encode(line) + b"\n")
+            if len(waiting) == _TOGETHER or loop.time() - told > _SOON:
+                yield b"".join(waiting)
+                waiting.clear()
+                told = loop.time()
+    if waiting:
+        yield b"".join(waiting)
 
 
 def lookup_of(request: web.Request) -> Lookup:

@@ -74,7 +74,7 @@ async def test_a_group_lists_its_members_with_what_keeps_them_from_being_worked_
     assert said.code == 0
     assert api.asked[0].query_string == "group=All Staff&members=yes&fresh=yes"
     assert "  note          not mail enabled" in said.out
-    assert "2 members, and there are more ([directory] members_limit):" in said.out
+    assert "\n2 members, and there are more ([directory] members_limit).\n" in said.out
     assert "left@example.com                     Left Company  (disabled)" in said.out
     assert "no@example.com                       No Licence  (without a licence)" in said.out
     assert "asked 10 min ago; --fresh asks anew" in said.out
@@ -98,6 +98,59 @@ async def test_an_ambiguous_name_shows_every_object(api: Any, ask: Ask) -> None:
     assert said.code == 5
     assert said.out.startswith("ada is ambiguous: 2 objects.\n")
     assert said.out.count("user Ada Lovelace") == 2
+
+
+def in_lines(*lines: dict[str, Any], broken: str = "") -> dict[str, Any]:
+    """An answer as the daemon gives it line by line."""
+    text = "".join(f"{json.dumps(line)}\n" for line in lines) + broken
+    return {"bodies": (text,), "headers": {"Content-Type": "application/x-ndjson"}}
+
+
+def answering(api: Any, *lines: dict[str, Any], broken: str = "") -> None:
+    told = in_lines(*lines, broken=broken)
+    api.on(RESOLVE, *told["bodies"], headers=told["headers"])
+
+
+GROUP = an_object("all@example.com", kind="group", name="All Staff")
+ADA = an_object("ada@example.com")
+HEAD = {"resolution": an_answer(GROUP, members=[])}
+END = {"end": {"members": 2, "truncated": True, "reasons": ["contacts were not looked at"], "seconds": 1.5}}
+
+
+async def test_members_are_printed_as_they_come(api: Any, ask: Ask) -> None:
+    """Line by line; how many they are and what was left out stands at the end."""
+    answering(api, HEAD, {"member": ADA}, {"member": an_object("z@example.com", name="Zoe")}, END)
+    said = await ask("resolve", "All Staff", "--members", "--site", "default", "--url", api.url)
+    assert said.code == 0
+    assert "application/x-ndjson" in api.asked[0].headers["Accept"]
+    assert said.out.splitlines()[3:] == [
+        "Members:",
+        "  user    ada@example.com                      Ada Lovelace",
+        "  user    z@example.com                        Zoe",
+        "2 members, and there are more ([directory] members_limit).",
+        "  why           contacts were not looked at",
+        "  source        ldap:dc1, 1500 ms",
+    ]
+
+
+@pytest.mark.parametrize("broken", ["", '{"member": {"kind"'])
+async def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(api: Any, ask: Ask, broken: str) -> None:
+    """Nor for a daemon that is not there: nothing is asked from here after half an answer."""
+    answering(api, HEAD, {"member": ADA}, broken=broken)
+    api.on("GET /api/v1/sites", {"sites": [{"id": "default"}]})
+    said = await ask("resolve", "All Staff", "--members", "--url", api.url)
+    assert said.code == 5
+    assert "The answer broke off before its end" in said.err
+    assert "asked from here" not in said.err
+
+
+async def test_a_directory_that_fails_in_the_middle_is_told_with_its_remedy(api: Any, ask: Ask) -> None:
+    problem = {"status": 503, "title": "Service Unavailable", "detail": "dc1 is gone", "remedy": "Check the server."}
+    answering(api, HEAD, {"member": ADA}, {"problem": problem})
+    said = await ask("resolve", "All Staff", "--members", "--site", "default", "--url", api.url)
+    assert said.code == 5
+    assert "ada@example.com" in said.out
+    assert "dc1 is gone\n  Check the server." in said.err
 
 
 async def test_json_is_the_answer_itself(api: Any, ask: Ask) -> None:

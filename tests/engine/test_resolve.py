@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from daemon.sandbox.tenant import Group, Person
 from states import State
 from tests.clock import ManualClock
 from tests.running import Running, microsoft_options, running, site_options, write
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, agrees_in_lines
 
 PATH = "/api/v1/sites/default/resolve"
 
@@ -164,6 +165,63 @@ async def test_the_members_of_what_is_no_group_are_said_to_be_none(site: Running
     """Not passed over in silence."""
     found = await resolved(site, f"{query}&members=yes")
     assert (found["members"], words in found["reasons"]) == (None, True), found["reasons"]
+
+
+async def in_lines(run: Running, query: str) -> list[dict[str, Any]]:
+    """The answer as one line after the other."""
+    headers = {"Accept": "application/x-ndjson"}
+    async with run.http.get(f"{run.daemon.web.url}{PATH}?{query}", headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "application/x-ndjson"), await answer.text()
+        lines = [json.loads(line) async for line in answer.content]
+        agrees_in_lines("GET", PATH, answer, lines)
+        return lines
+
+
+async def test_members_come_line_by_line_where_that_is_accepted(site: Running) -> None:
+    """The object first, then each member, then what only the end can tell; the same as in one piece."""
+    whole = await resolved(site, "group=All%20Staff&members=yes")
+    for query in ("group=All%20Staff&members=yes&fresh=yes", "group=All%20Staff&members=yes"):
+        first, *members, last = await in_lines(site, query)
+        assert first["resolution"]["object"] == whole["object"]
+        assert first["resolution"]["members"] == []
+        assert [line["member"] for line in members] == whole["members"]
+        end = {"members": 7, "truncated": False, "reasons": whole["reasons"], "seconds": last["end"]["seconds"]}
+        assert last == {"end": end}
+
+
+async def test_what_came_line_by_line_is_remembered_too(site: Running) -> None:
+    """Either way of asking is answered from it."""
+    await in_lines(site, "group=All%20Staff&members=yes")
+    calls = site.sandbox.calls["graph"]
+    await site.manual.advance(60)
+    assert (await resolved(site, "group=All%20Staff&members=yes"))["age_seconds"] == 60.0
+    first, *_ = await in_lines(site, "group=All%20Staff&members=yes")
+    assert (first["resolution"]["age_seconds"], site.sandbox.calls["graph"]) == (60.0, calls)
+
+
+async def test_lines_without_members_are_two(site: Running) -> None:
+    """Nothing was asked for, or there is no group."""
+    for query in ("address=ada@example.test", "address=nobody@example.test&members=yes"):
+        first, last = await in_lines(site, query)
+        assert (first["resolution"]["members"], last["end"]["members"]) == (None, None)
+
+
+async def test_a_cap_is_said_at_the_end_of_the_lines(site: Running) -> None:
+    """And ends them."""
+    write(site.path, options(site.sandbox, members_limit="2"))
+    await site.asked("POST", "/-/reload")
+    lines = await in_lines(site, "group=All%20Staff&members=yes")
+    assert len(lines) == 4
+    assert (lines[-1]["end"]["members"], lines[-1]["end"]["truncated"]) == (2, True)
+
+
+async def test_a_directory_that_fails_before_the_first_line_is_told_as_ever(site: Running) -> None:
+    """Only what fails later has to be a line."""
+    site.sandbox.script.start("reset", endpoint="graph")
+    headers = {"Accept": "application/x-ndjson"}
+    url = f"{site.daemon.web.url}{PATH}?group=Nobody&members=yes"
+    async with site.http.get(url, headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (503, "application/problem+json")
 
 
 async def test_a_cap_on_members_is_said(site: Running) -> None:

@@ -85,6 +85,15 @@ def agrees(method: str, path: str, reply: Reply) -> None:
             assert reply.json["request_id"] == reply.headers["X-Request-ID"]
 
 
+def agrees_in_lines(method: str, path: str, answer: aiohttp.ClientResponse, lines: list[Any]) -> None:
+    """Assert the same of an answer that comes line by line."""
+    agrees(method, path, Reply(answer.status, answer.headers, ""))
+    promised = _promised(method, path, answer.status)
+    assert promised is not None
+    for line in lines:
+        _valid(promised["content"][answer.content_type]["schema"], line)
+
+
 def _promised(method: str, path: str, status: int) -> dict[str, Any] | None:
     wanted = "get" if method == "HEAD" else method.lower()
     for template, item in description()["paths"].items():
