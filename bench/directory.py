@@ -28,7 +28,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from bench.limit import within
-from bench.processes import PATIENCE
+from bench.processes import PATIENCE, peak
 from bench.table import Row
 from tests.directory.stalls import Stalls
 
@@ -261,13 +261,7 @@ async def _measured(
         walked = time.perf_counter() - begin
     if count != domain.users:
         raise AssertionError(f"{count} of {domain.users} users came")
-    return Measured(domain.lookups / looked, walked, 1e3 * stalls.longest, _peak())
-
-
-def _peak() -> float:
-    """In MiB. Not from getrusage: that counts what the parent held when it forked."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    return Measured(domain.lookups / looked, walked, 1e3 * stalls.longest, peak())
 
 
 def main(side: str, told: str) -> None:

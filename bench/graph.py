@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import ssl
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from bench.limit import within
-from bench.processes import PATIENCE, started
+from bench.processes import PATIENCE, peak, started
 from bench.table import Row
 
 if TYPE_CHECKING:
@@ -175,8 +174,7 @@ async def _measured(walk: Callable[[], Awaitable[int]], users: int) -> Walked:
             watch = asyncio.create_task(_watched(stalls), name="the watch over the loop")
     if watch is not None:
         watch.cancel()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Walked(median(times), 1e3 * max(stalls), peak)
+    return Walked(median(times), 1e3 * max(stalls), peak())
 
 
 async def _watched(stalls: list[float]) -> None:

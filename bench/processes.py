@@ -82,6 +82,14 @@ def resident(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
+def peak() -> float:
+    """The most memory that this process held so far, in MiB. Not from getrusage: that counts the parent's too."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmHWM:"):
+            return float(line.split()[1]) / 1024
+    raise ProcessLookupError(os.getpid())
+
+
 def spent(pid: int) -> float:
     """Processor seconds that the process has used so far."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
