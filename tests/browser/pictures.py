@@ -43,6 +43,7 @@ PATHS: Final = {
     "bind-failed": "/sites/branch/bind",
     "directory": "/sites/head-office/directory?wanted=All+Staff&members=yes",
     "directory-not-found": "/sites/head-office/directory?wanted=ada.lovelac@example.test",
+    "audit": "/sites/head-office/audit",
     "unbind": "/sites/head-office/unbind",
     "long-name": "/sites/long/site",
     "right-to-left": "/sites/haifa/site",

@@ -16,7 +16,7 @@ from tests.browser.conftest import OpenPage, sign_in
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow]
 
-PAGES = ("accounts", "connection", "site", "bind", "directory", "unbind")
+PAGES = ("accounts", "connection", "site", "bind", "directory", "audit", "unbind")
 LOOKS: dict[str, dict[str, Any]] = {
     "light": {},
     "dark": {"color_scheme": "dark"},

@@ -18,6 +18,7 @@ from daemon.web.auth import Door
 from daemon.web.errors import HttpProblem
 from daemon.web.gate import Handler
 from daemon.web.sessions import Sessions
+from daemon.web.ui.audit_page import AuditPage
 from daemon.web.ui.bind_page import BindPage
 from daemon.web.ui.doctor_runs import DoctorRuns
 from daemon.web.ui.forms import check_form
@@ -46,6 +47,7 @@ class Pages:
         settings = SettingsPage(frame, access, door)
         self._site = SitePages(frame, settings, self._runs)
         self._bind = BindPage(frame, settings, door=door)
+        self._audit = AuditPage(frame, clock)
         self._routes: tuple[Route, ...] = tuple(self._all())
         self._handlers = frozenset(handler for _, _, handler, _ in self._routes)
 
@@ -111,5 +113,6 @@ class Pages:
         yield "GET", "/sites/{site}/doctor", site.to_connection, Scope.READ
         yield "GET", "/sites/{site}/unbind", bind.confirm_unbind, Scope.READ
         yield "POST", "/sites/{site}/unbind", bind.unbind, Scope.ADMIN
+        yield "GET", "/sites/{site}/audit", self._audit.show, Scope.READ
         yield "GET", "/sites/{site}/directory", site.directory, Scope.READ
         yield "POST", "/sites/{site}/directory", site.apply_directory, Scope.ADMIN

@@ -1,0 +1,63 @@
+"""The audit page: the form, what it asks of the trail, and what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+from daemon.engine.operations import Caller
+from tests.page.browsing import Visitor
+from tests.web.memory_engine import MemoryEngine
+
+PAGE = "/sites/default/audit"
+
+
+async def test_records_are_shown_newest_first_with_before_and_after(visitor: Visitor, engine: MemoryEngine) -> None:
+    await engine.rebind("default", caller=Caller(actor="x"), reason="because")
+    await engine.succeed("default")
+    seen = await visitor.open(PAGE)
+    assert seen.status == 200
+    at = [seen.html.index(f'id="record-{record.seq}"') for record in reversed(engine.records)]
+    assert at == sorted(at)
+    assert "binding → bound" in seen.words
+    assert engine.records[-1].hash in seen.html
+    assert "<svg" in seen.html
+
+
+async def test_the_form_narrows_and_is_kept(visitor: Visitor, engine: MemoryEngine) -> None:
+    await engine.rebind("default", caller=Caller(actor="cli:root"), reason="because")
+    seen = await visitor.open(f"{PAGE}?actor=cli:&event=bind_requested&since=2026-03-04T12:00&period=month")
+    assert seen.html.count('<tr id="record-') == 1
+    for value in ("cli:", "bind_requested", "2026-03-04T12:00"):
+        assert f'value="{value}"' in seen.html
+    html = unescape(seen.html)
+    assert "format=jsonl&site=default&actor=cli%3A%2A&event=bind_requested&since=2026-03-04T12%3A00%3A00Z" in html
+    assert (await visitor.open(f"{PAGE}?actor=nobody")).words.count("No record fits.") == 1
+
+
+@pytest.mark.parametrize("query", ["since=yesterday", "until=2026-13-45", "before=x", "period=year", "before=-1"])
+async def test_what_cannot_be_understood_narrows_nothing_and_is_told(visitor: Visitor, query: str) -> None:
+    seen = await visitor.open(f"{PAGE}?{query}")
+    assert seen.status == 200
+    assert seen.html.count('<tr id="record-') == 1
+    assert ("Write it as" in seen.words) is query.startswith(("since", "until"))
+
+
+async def test_older_records_are_a_page_away(visitor: Visitor, engine: MemoryEngine) -> None:
+    for number in range(60):
+        await engine.rebind("default", caller=Caller(actor=f"caller-{number}"), reason="because")
+    first = await visitor.open(PAGE)
+    assert first.html.count('<tr id="record-') == 50
+    address = unescape(first.html.split('rel="next" href="')[1].split('"')[0])
+    second = await visitor.open(address)
+    assert second.html.count('<tr id="record-') == len(engine.records) - 50
+    assert 'rel="next"' not in second.html
+
+
+async def test_a_broken_chain_is_told_with_what_to_do(visitor: Visitor, engine: MemoryEngine) -> None:
+    engine.chain_status = replace(engine.chain_status, intact=False, broken_at=1, reason="its hash does not fit")
+    seen = await visitor.open(PAGE)
+    assert "The chain is broken at record 1" in seen.words
+    assert "What to do:" in seen.words
