@@ -77,6 +77,8 @@ class NameService:
             return await resolver.resolve(name, kind, lifetime=seconds)
         except (failed.NXDOMAIN, failed.NoAnswer):
             return None
+        except failed.NoResolverConfiguration:
+            reason = "this host has no name server: /etc/resolv.conf is missing or names none"
         except exception.Timeout:
             reason = f"no DNS server answered within {seconds:g} s"
         except (exception.DNSException, OSError, UnicodeError) as error:

@@ -8,9 +8,11 @@ import re
 import socket
 from collections import Counter
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sansldap
+from dns.resolver import BaseResolver
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +117,26 @@ async def test_a_name_that_does_not_resolve_is_told() -> None:
         with pytest.raises(ProviderFault) as raised:
             await NameService().addresses(host, seconds=5)
         assert raised.value.fault is Fault.NAME_NOT_RESOLVED
+
+
+@pytest.mark.parametrize("content", ["", "search corp.test\n", None], ids=["empty", "without a server", "missing"])
+async def test_a_system_without_a_name_server_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """A container whose network is not set up: what to look at is named, and the names of this system still hold."""
+    instead, read = tmp_path / "resolv.conf", BaseResolver.read_resolv_conf
+    if content is not None:
+        instead.write_text(content)
+    monkeypatch.setattr(BaseResolver, "read_resolv_conf", lambda resolver, _: read(resolver, str(instead)))
+    with pytest.raises(ProviderFault) as raised:
+        await NameService().services("_ldap._tcp.corp.test", seconds=5)
+    assert raised.value.fault is Fault.NAME_NOT_RESOLVED
+    assert raised.value.detail == (
+        "DNS could not be asked for SRV _ldap._tcp.corp.test: this host has no name server: "
+        "/etc/resolv.conf is missing or names none"
+    )
+    assert raised.value.__context__ is None
+    assert await NameService().addresses("localhost", seconds=5)
 
 
 async def site_by(answer: bytes) -> str:
