@@ -137,12 +137,14 @@ def certificate_untrusted(target: Target, *, reason: str, presented: str) -> Pro
     return ProviderFault(Fault.CERTIFICATE_UNTRUSTED, f"{target}: {quoted(reason)}; {shown}")
 
 
-def proxy_refused(target: Target, *, status: int, schemes: Sequence[str], squid_error: str = "") -> ProviderFault:
+def proxy_refused(
+    target: Target, *, status: int, schemes: Sequence[str], squid_error: str = "", method: str = "CONNECT"
+) -> ProviderFault:
     """The proxy did not open the way. `schemes`: its Proxy-Authenticate headers, `squid_error`: X-Squid-Error.
 
-    tinyproxy answers a wrong password with 401 instead of 407.
+    tinyproxy answers a wrong password with 401 instead of 407. `method` is another one for plain HTTP.
     """
-    asked = f"the proxy {target.proxy} answered {status} to CONNECT {authority(target.host, target.port)}"
+    asked = f"the proxy {target.proxy} answered {status} to {method} {authority(target.host, target.port)}"
     if status in {401, 407}:
         return ProviderFault(Fault.PROXY_AUTHENTICATION, f"{asked}: {_sign_in_advice(target, schemes)}")
     if status >= 500:

@@ -21,7 +21,7 @@ from daemon.providers.allowance import Allowances
 from daemon.providers.answer import Answer, retry_after
 from daemon.providers.body import decoded, encoded
 from daemon.providers.failure import Target, target_of
-from daemon.providers.mishaps import classified, redirected, too_large
+from daemon.providers.mishaps import classified, redirected, sign_in_refused, too_large
 from daemon.providers.proxy_refusals import ProxyRefusals
 from daemon.providers.quoting import quoted
 from daemon.providers.reach import untrusted, vouched_for, walk
@@ -197,13 +197,15 @@ class HttpClient:
 
     async def _exchanged(self, request: _Request, url: URL, *, target: Target, context: ssl.SSLContext) -> Answer:
         proxy = _proxy_options(self._route) if target.proxy else {}
+        # aiohttp sends them with CONNECT alone; a proxy is asked for plain HTTP by the request itself.
+        to_proxy = proxy.get("proxy_headers") if url.scheme == "http" else None
         limits = self._clients.limits
         async with (
             self._session(request.terms) as session,
             session.request(
                 request.method,
                 url,
-                headers=request.headers,
+                headers={**request.headers, **(to_proxy or {})},
                 data=request.body,
                 ssl=context,
                 allow_redirects=False,
@@ -211,6 +213,10 @@ class HttpClient:
                 **proxy,
             ) as response,
         ):
+            refused = sign_in_refused(response, target)
+            if refused is not None:
+                self._clients.refusals.note(self._route, refused.fault)
+                raise refused
             return await self._read(request, response)
 
     @asynccontextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import aiohttp
-from multidict import CIMultiDict
+from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from daemon.ports import ProviderFault
@@ -55,11 +55,24 @@ def classified(error: Exception, target: Target, *, connect: float, total: float
             return failure.connection_lost(target, doing="before an answer came")
 
 
+def sign_in_refused(response: aiohttp.ClientResponse, target: Target) -> ProviderFault | None:
+    """The fault of a proxy that did not take the sign-in of a request over plain HTTP; None for any other answer.
+
+    Over TLS no answer is the proxy's. Without a sign-in it is for the caller to say what a 407 means.
+    """
+    if response.status != 407 or response.url.scheme != "http" or not target.signs_in:
+        return None
+    return _refused(response.headers, target, status=407, method=response.method)
+
+
 def _proxy_refused(error: aiohttp.ClientHttpProxyError, target: Target) -> ProviderFault:
-    headers = error.headers or CIMultiDict[str]()
+    return _refused(error.headers or CIMultiDict[str](), target, status=error.status)
+
+
+def _refused(headers: MultiMapping[str], target: Target, *, status: int, method: str = "CONNECT") -> ProviderFault:
     schemes = [*headers.getall("Proxy-Authenticate", ()), *headers.getall("WWW-Authenticate", ())]
     squid = headers.get("X-Squid-Error", "")
-    return failure.proxy_refused(target, status=error.status, schemes=schemes, squid_error=squid)
+    return failure.proxy_refused(target, status=status, schemes=schemes, squid_error=squid, method=method)
 
 
 def _unwritable(target: Target) -> ProviderFault:
