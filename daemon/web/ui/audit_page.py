@@ -18,6 +18,7 @@ from daemon.web.ui.timeline import timeline, timeline_rows
 PER_PAGE: Final = 50
 PERIODS: Final = {"day": timedelta(hours=24), "month": timedelta(days=30)}
 _MOST_ROWS: Final = 200
+_TELLING: Final = ("fault", "reason", "code", "call", "account_code", "options")
 _LARGEST_SEQ: Final = 2**53
 
 
@@ -123,8 +124,8 @@ class Shown:
     def gist(self) -> str:
         """What matters most of its detail, on one line."""
         said = self.record.detail
-        named = [said[name] for name in ("fault", "reason", "code", "call") if isinstance(said.get(name), str)]
-        return ": ".join(text for text in named if text)
+        named = [text for name in _TELLING if isinstance(text := said.get(name), str) and text]
+        return ": ".join(named) or (f"attempt {said['attempt']}" if "attempt" in said else "")
 
 
 def asked_of(request: web.Request) -> Asked:
