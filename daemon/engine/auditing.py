@@ -22,7 +22,7 @@ from daemon.ports import (
 
 CHAIN_SECONDS: Final = 60.0
 """How old an answer about the chain may be."""
-MOST_MOVES: Final = 20_000
+MOST_MOVES: Final = 10_000
 """Changes of state that a history tells of: a site that fails every few seconds makes so many in some days."""
 
 

@@ -12,7 +12,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -169,7 +169,7 @@ def read_rows(connection: sqlite3.Connection, query: str, values: tuple[Any, ...
 
 
 def _document(record: AuditRecord) -> dict[str, Any]:
-    return asdict(record)
+    return {name: getattr(record, name) for name in FIELDS}
 
 
 def _harmless(value: object) -> object:

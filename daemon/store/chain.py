@@ -213,7 +213,7 @@ class Walk:
 def readable(detail: object) -> dict[str, Any] | None:
     """A stored detail, or None for one that we cannot have written: no object, or what `canonical` refuses."""
     try:
-        found = json.loads(detail, parse_float=_refuse_number) if isinstance(detail, str) else None
+        found = _DECODER.decode(detail) if isinstance(detail, str) else None
         if not isinstance(found, dict):
             return None
         canonical(found).encode()
@@ -224,3 +224,7 @@ def readable(detail: object) -> dict[str, Any] | None:
 
 def _refuse_number(text: str) -> None:
     raise ValueError(f"{text} is no whole number")
+
+
+# Made once: `json.loads` with options makes one for each record.
+_DECODER = json.JSONDecoder(parse_float=_refuse_number)
