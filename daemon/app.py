@@ -46,8 +46,8 @@ from daemon.examination import in_force, practice_over
 from daemon.ports import Clock, Clouds, JournalUnavailable
 from daemon.providers.clouds import ENDPOINTS, MimecastClouds
 from daemon.providers.http import HttpClients
-from daemon.providers.microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
-from daemon.providers.microsoft import MicrosoftProviders
+from daemon.providers.late_microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
+from daemon.providers.late_microsoft import LateMicrosoft
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
@@ -111,7 +111,7 @@ def compose(
         journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live, refusals=refusals
     )
     clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
-    clouds, providers = around(MimecastClouds(clients, clock=clock)), MicrosoftProviders(clients, clock=clock)
+    clouds, providers = around(MimecastClouds(clients, clock=clock)), LateMicrosoft(clients, clock=clock)
     microsoft = MicrosoftSide(mailboxes=providers, directories=providers, resolve=resolve)
 
     configuration = Configuration(

@@ -35,7 +35,7 @@ from daemon.engine.unstored import Unstored
 from daemon.ports import Clock, Clouds, Journal, JournalUnavailable, Vault
 from daemon.providers.clouds import MimecastClouds
 from daemon.providers.http import HttpClients
-from daemon.providers.microsoft import MicrosoftProviders
+from daemon.providers.late_microsoft import LateMicrosoft
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
@@ -105,7 +105,7 @@ class _Reach:
 async def _reach() -> AsyncIterator[_Reach]:
     clock = SystemClock()
     clients = HttpClients(lambda *_: None, clock=clock)
-    clouds, providers = MimecastClouds(clients, clock=clock), MicrosoftProviders(clients, clock=clock)
+    clouds, providers = MimecastClouds(clients, clock=clock), LateMicrosoft(clients, clock=clock)
     microsoft = MicrosoftSide(mailboxes=providers, directories=providers, resolve=resolve)
     try:
         yield _Reach(clouds=clouds, microsoft=microsoft, clock=clock)

@@ -1,4 +1,6 @@
-"""Makes the adapters of the Microsoft side; implements `daemon.ports.Mailboxes` and `Directories`. Built by `app.py`.
+"""Makes the adapters of the Microsoft side; implements `daemon.ports.Mailboxes` and `Directories`.
+
+Built by `late_microsoft.py`, when the first of them is needed.
 
 Tokens, connections to domain controllers and the memory of refused sign-ins are shared by everything it makes.
 """
@@ -34,10 +36,6 @@ from states import Fault
 
 def _guid() -> str:
     return str(uuid.uuid4())
-
-
-ENDPOINTS = ("autodiscover", "ews", "identity", "graph", "ldap")
-"""Every call that these adapters make, by the name that they count it under."""
 
 
 class MicrosoftProviders:

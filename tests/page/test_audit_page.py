@@ -37,7 +37,10 @@ async def test_the_form_narrows_and_is_kept(visitor: Visitor, engine: MemoryEngi
     assert (await visitor.open(f"{PAGE}?actor=nobody")).words.count("No record fits.") == 1
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "until=2026-13-45", "before=x", "period=year", "before=-1"])
+@pytest.mark.parametrize(
+    "query",
+    ["since=yesterday", "until=2026-13-45", "before=x", "period=year", "before=-1", "since=0001-01-01T00:00%2B05:00"],
+)
 async def test_what_cannot_be_understood_narrows_nothing_and_is_told(visitor: Visitor, query: str) -> None:
     seen = await visitor.open(f"{PAGE}?{query}")
     assert seen.status == 200
@@ -61,3 +64,16 @@ async def test_a_broken_chain_is_told_with_what_to_do(visitor: Visitor, engine: 
     seen = await visitor.open(PAGE)
     assert "The chain is broken at record 1" in seen.words
     assert "What to do:" in seen.words
+
+
+async def test_every_export_that_is_offered_can_be_had(visitor: Visitor) -> None:
+    """Also for a form that somebody filled in with nonsense."""
+    for query in ("", "actor=a*b*&event=Bind_Failed,+1x+<b>", "all=yes", "since=2026-03-04T12:00&until=2027-01-01"):
+        seen = await visitor.open(f"{PAGE}?{query}")
+        for kind in ("jsonl", "csv"):
+            address = next(link for link in _links(seen.html) if f"format={kind}" in link)
+            assert (await visitor.open(address)).status == 200, address
+
+
+def _links(html: str) -> list[str]:
+    return [unescape(part.split('"')[0]) for part in html.split('href="')[1:]]

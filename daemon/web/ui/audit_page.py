@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ PERIODS: Final = {"day": timedelta(hours=24), "month": timedelta(days=30)}
 _MOST_ROWS: Final = 200
 _TELLING: Final = ("fault", "reason", "code", "call", "account_code", "options")
 _LARGEST_SEQ: Final = 2**53
+_EVENT: Final = re.compile(r"[a-z][a-z0-9_]*")
+_MOST_EVENTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,8 @@ class Asked:
         """What it asks of the trail; what cannot be understood narrows nothing."""
         return AuditFilter(
             site=None if self.all_sites else self.site,
-            actor=f"{self.actor.rstrip('*')}*" if self.actor else None,
-            events=tuple(self.event.replace(",", " ").split()),
+            actor=f"{self.actor}*" if self.actor else None,
+            events=tuple(self.event.split()),
             since=_moment(self.since),
             until=_moment(self.until),
             before=self.before,
@@ -138,8 +141,8 @@ def asked_of(request: web.Request) -> Asked:
     }
     return Asked(
         site=request.match_info["site"],
-        actor=query.get("actor", "").strip()[:200],
-        event=query.get("event", "").strip()[:200],
+        actor=query.get("actor", "").replace("*", "").strip()[:200],
+        event=" ".join(_EVENT.findall(query.get("event", "").lower())[:_MOST_EVENTS]),
         since=times["since"],
         until=times["until"],
         all_sites=query.get("all") == "yes",
@@ -152,6 +155,6 @@ def asked_of(request: web.Request) -> Asked:
 def _moment(text: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):  # a time zone can move the first of all years before it
         return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
