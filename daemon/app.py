@@ -178,6 +178,7 @@ def compose(
         vault=vault,
         unwiped=caretaker.unwiped,
         feed=feed,
+        observer=observer,
     )
     feed.attach(front.site)
     web = WebServer(front, observer, access=access, exposition=telemetry.exposition, clock=clock)

@@ -34,11 +34,19 @@ class _Walked:
 
 
 class Auditing:
-    """`known` raises `UnknownSite` for a site that is not."""
+    """`known` raises `UnknownSite` for a site that is not; `walked` is told what each walk of the chain found."""
 
-    def __init__(self, journal: Journal, clock: Clock, *, known: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Clock,
+        *,
+        known: Callable[[str], object],
+        walked: Callable[[ChainReport], None],
+    ) -> None:
         self._journal = journal
         self._clock = clock
+        self._tell = walked
         self._known = known
         self._turn = asyncio.Lock()
         self._walked: _Walked | None = None
@@ -75,7 +83,9 @@ class Auditing:
             oldest = asked if fresh else asked - CHAIN_SECONDS
             if self._walked is None or self._walked.began < oldest:
                 began = self._clock.monotonic()
-                self._walked = _Walked(_status(await self._journal.verify(), self._clock.now()), began)
+                report = await self._journal.verify()
+                self._tell(report)
+                self._walked = _Walked(_status(report, self._clock.now()), began)
             return self._walked.status
 
     async def history(self, site: str, since: datetime) -> StateHistory:

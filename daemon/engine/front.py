@@ -51,6 +51,7 @@ from daemon.ports import (
     Clock,
     ExportFormat,
     Journal,
+    Observer,
     Rekeyed,
     Resolution,
     Secret,
@@ -80,6 +81,7 @@ class FrontDoor:
         vault: Vault,
         unwiped: Mapping[str, Unwiped],
         feed: Feed,
+        observer: Observer,
     ) -> None:
         self._driver = driver
         self._configuration = configuration
@@ -97,7 +99,7 @@ class FrontDoor:
         )
         self._unbinds = Unbinds(driver, clock)
         self._reports = Reports(journal, live=live, clock=clock, known=self._known)
-        self._auditing = Auditing(journal, clock, known=self._known)
+        self._auditing = Auditing(journal, clock, known=self._known, walked=observer.chain_verified)
         self._host = socket.gethostname()
         self._one_at_a_time = asyncio.Lock()
 

@@ -133,8 +133,8 @@ class CountingJournal:
 
 async def test_any_number_of_callers_cause_two_walks_at_most() -> None:
     """The one under way, which may have passed what they ask about, and one that begins after they asked."""
-    journal, clock = CountingJournal(), ManualClock()
-    auditing = Auditing(journal, clock, known=lambda _site: None)  # type: ignore[arg-type]
+    journal, clock, told = CountingJournal(), ManualClock(), list[ChainReport]()
+    auditing = Auditing(journal, clock, known=lambda _site: None, walked=told.append)  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as group:
         first = group.create_task(auditing.chain(fresh=True))
         await asyncio.sleep(0)
@@ -146,6 +146,7 @@ async def test_any_number_of_callers_cause_two_walks_at_most() -> None:
     assert first.result().records == 1
     assert {task.result().records for task in later} == {2}
     assert journal.walks == 2
+    assert [report.records for report in told] == [1, 2]
 
 
 async def test_a_history_that_was_cut_says_so() -> None:
@@ -155,7 +156,7 @@ async def test_a_history_that_was_cut_says_so() -> None:
         async def moves(self, site: str, *, since: datetime, most: int) -> list[AuditRecord]:
             return [a_record(seq, ("binding", "failed")[seq % 2]) for seq in range(1, most + 1)]
 
-    auditing = Auditing(Flapping(), ManualClock(), known=lambda _site: None)  # type: ignore[arg-type]
+    auditing = Auditing(Flapping(), ManualClock(), known=bool, walked=print)  # type: ignore[arg-type]
     history = await auditing.history("a", NOON)
     assert not history.complete
     assert len(history.intervals) == MOST_MOVES
