@@ -158,10 +158,7 @@ class FrontDoor:
         if one_time is not None:
             self._demand_a_password_sign_in(site)
         event = BindRequested(
-            actor=caller.actor,
-            request_id=caller.request_id,
-            reason=reason,
-            one_time=one_time is not None,
+            actor=caller.actor, request_id=caller.request_id, reason=reason, one_time=one_time is not None
         )
         step = await (self._driver.ask(site, event) if one_time is None else self._ask_with(one_time, site, event))
         if isinstance(step, Refused):
