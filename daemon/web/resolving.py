@@ -17,6 +17,7 @@ from daemon.web.answers import Json, answer, encode, moment
 from daemon.web.auth import REQUEST_ID
 from daemon.web.errors import HttpProblem, document, understood
 from daemon.web.gate import dress
+from daemon.web.waits import Waits
 
 _log = logging.getLogger("sitebind.web")
 
@@ -39,8 +40,9 @@ _KNOWN: Final = frozenset({"address", "group", "members", "fresh"})
 class ResolveHandler:
     """Looks up."""
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, waits: Waits) -> None:
         self._operations = operations
+        self._waits = waits
 
     async def resolve(self, request: web.Request) -> web.StreamResponse:
         """200 with what was found, also when it is nothing: then with near misses and reasons.
@@ -49,8 +51,9 @@ class ResolveHandler:
         """
         lookup, site = lookup_of(request), request.match_info["site"]
         if request.method == "HEAD" or LINES not in request.headers.get("Accept", ""):
-            return answer(resolution_json(site, await self._operations.lookup(site, lookup)))
-        unfolding = await self._operations.unfold(site, lookup)
+            found = await self._waits.for_result(self._operations.lookup(site, lookup))
+            return answer(resolution_json(site, found))
+        unfolding = await self._waits.for_result(self._operations.unfold(site, lookup))
         response = web.StreamResponse(headers=_HEADERS)
         dress(response, request[REQUEST_ID])
         await self._tell(lines_of(site, unfolding), request, response)

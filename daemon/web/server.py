@@ -148,13 +148,15 @@ class WebServer:
         waits = Waits()
         control = ControlHandlers(self._operations, door, waits)
         events = EventHandlers(self._operations, door, observer=self._observer, clock=self._clock)
-        pages = _pages()(self._operations, access=self._access, sessions=sessions, clock=self._clock, door=door)
+        pages = _pages()(
+            self._operations, access=self._access, sessions=sessions, clock=self._clock, door=door, waits=waits
+        )
         routes = (
             *self._control_routes(control),
             *self._token_routes(),
             *self._config_routes(door),
             *self._health_routes(),
-            *self._reading_routes(loopback=loopback),
+            *self._reading_routes(waits, loopback=loopback),
             ("GET", "/api/v1/events", events.stream, Scope.READ),
             *pages.routes,
         )
@@ -222,14 +224,14 @@ class WebServer:
         for path in ("/-/ready", "/readyz"):
             yield "GET", path, health.ready, Scope.HEALTH
 
-    def _reading_routes(self, *, loopback: bool) -> Iterator[Route]:
+    def _reading_routes(self, waits: Waits, *, loopback: bool) -> Iterator[Route]:
         sites, binds = SiteHandlers(self._operations), BindHandlers(self._operations)
         yield "GET", "/metrics", ScrapeHandler(self._exposition, loopback=loopback).metrics, Scope.METRICS
         yield "GET", "/api/v1/sites", sites.all_sites, Scope.READ
         yield "GET", "/api/v1/sites/{site}", sites.one_site, Scope.READ
         yield "GET", "/api/v1/sites/{site}/binds", binds.all_binds, Scope.READ
         yield "GET", "/api/v1/sites/{site}/binds/{id}", binds.one_bind, Scope.READ
-        yield "GET", "/api/v1/sites/{site}/resolve", ResolveHandler(self._operations).resolve, Scope.READ
+        yield "GET", "/api/v1/sites/{site}/resolve", ResolveHandler(self._operations, waits).resolve, Scope.READ
         audit = AuditHandlers(self._operations, self._clock)
         yield "GET", "/api/v1/audit", audit.records, Scope.READ
         yield "GET", "/api/v1/audit/chain", audit.chain, Scope.READ

@@ -6,12 +6,21 @@ import asyncio
 from typing import NoReturn
 
 import aiohttp
+import pytest
 
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
 
-async def test_an_examination_that_a_stop_interrupts_is_answered(engine: MemoryEngine) -> None:
+ASKED = {
+    "doctor": ("POST", "/api/v1/sites/default/doctor"),
+    "lookup": ("GET", "/api/v1/sites/default/resolve?address=a@b.c"),
+}
+
+
+@pytest.mark.parametrize("operation", ASKED)
+async def test_what_a_stop_interrupts_is_answered(engine: MemoryEngine, operation: str) -> None:
+    method, path = ASKED[operation]
     begun = asyncio.Event()
 
     async def endless(*_: object, **__: object) -> NoReturn:
@@ -19,13 +28,13 @@ async def test_an_examination_that_a_stop_interrupts_is_answered(engine: MemoryE
         await asyncio.Event().wait()
         raise AssertionError
 
-    engine.doctor = endless  # type: ignore[method-assign]
+    setattr(engine, operation, endless)
     server = made(engine, Measured())
     await server.start()
     async with aiohttp.ClientSession() as session:
 
         async def asked() -> tuple[int, str]:
-            async with session.post(f"{server.url}/api/v1/sites/default/doctor") as answer:
+            async with session.request(method, server.url + path) as answer:
                 return answer.status, (await answer.json(content_type=None))["code"]
 
         asking = asyncio.create_task(asked())

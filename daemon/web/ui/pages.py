@@ -28,6 +28,7 @@ from daemon.web.ui.rendering import Renderer, see_other
 from daemon.web.ui.settings_page import SettingsPage
 from daemon.web.ui.signing_in import SIGN_IN, SigningIn
 from daemon.web.ui.site_pages import SitePages
+from daemon.web.waits import Waits
 
 Route = tuple[str, str, Handler, Scope | None]
 
@@ -37,7 +38,16 @@ _PROGRAMS: Final = ("/api/", "/-/", "/metrics", "/rebind", "/openapi.json", "/li
 class Pages:
     """Implements `daemon.web.gate.Page`."""
 
-    def __init__(self, operations: Operations, *, access: Access, sessions: Sessions, clock: Clock, door: Door) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        *,
+        access: Access,
+        sessions: Sessions,
+        clock: Clock,
+        door: Door,
+        waits: Waits,
+    ) -> None:
         self._sessions = sessions
         self._renderer = Renderer(operations, sessions=sessions, clock=clock)
         self._signing_in = SigningIn(self._renderer, door=door, sessions=sessions, access=access)
@@ -45,7 +55,7 @@ class Pages:
         self._runs = DoctorRuns(operations, clock)
         frame = SiteFrame(operations, self._renderer)
         settings = SettingsPage(frame, access, door)
-        self._site = SitePages(frame, settings, self._runs)
+        self._site = SitePages(frame, settings, self._runs, waits)
         self._bind = BindPage(frame, settings, door=door)
         self._audit = AuditPage(frame, clock)
         self._routes: tuple[Route, ...] = tuple(self._all())

@@ -17,6 +17,7 @@ from daemon.web.ui.doctor_runs import DoctorRuns
 from daemon.web.ui.frame import SiteFrame
 from daemon.web.ui.rendering import see_other
 from daemon.web.ui.settings_page import SettingsPage
+from daemon.web.waits import Waits
 
 SHOWN_MEMBERS: Final = 200
 
@@ -24,10 +25,11 @@ SHOWN_MEMBERS: Final = 200
 class SitePages:
     """Shows them."""
 
-    def __init__(self, frame: SiteFrame, settings: SettingsPage, runs: DoctorRuns) -> None:
+    def __init__(self, frame: SiteFrame, settings: SettingsPage, runs: DoctorRuns, waits: Waits) -> None:
         self._frame = frame
         self._settings = settings
         self._runs = runs
+        self._waits = waits
 
     async def to_bind(self, request: web.Request) -> web.Response:
         """A site without a page: where it stands is what most come for."""
@@ -97,7 +99,7 @@ class SitePages:
             return {**nothing, "trouble": HttpProblem(422, "bad-field", "That is no address and no name of a group.")}
         lookup = Lookup(wanted=wanted, members=bool(asked["members"]), fresh=bool(asked["fresh"]))
         try:
-            found = await self._frame.operations.lookup(request.match_info["site"], lookup)
+            found = await self._waits.for_result(self._frame.operations.lookup(request.match_info["site"], lookup))
         except RequestRefused as refused:
             return {**nothing, "trouble": HttpProblem(409, refused.code, refused.reason)}
         except ProviderFault as fault:
