@@ -11,7 +11,6 @@ import pytest
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
-
 ASKED = {
     "doctor": ("POST", "/api/v1/sites/default/doctor"),
     "lookup": ("GET", "/api/v1/sites/default/resolve?address=a@b.c"),
