@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from daemon.sandbox import small_world
 from tests.acceptance.installation import Installation
@@ -23,6 +23,10 @@ from tests.acceptance.simulated import Simulated
 
 TOKEN = "the-pages-own-token"
 VIEWPORT = {"width": 1280, "height": 900}
+LONGEST = 45_000
+"""Milliseconds after which what was waited for has failed to come; generous, since others may use the machine too."""
+
+expect.set_options(timeout=LONGEST)
 
 OpenPage = Callable[..., Page]
 
@@ -76,6 +80,7 @@ def open_page(browser: Browser, installation: Installation) -> Iterator[OpenPage
 
         def opened(path: str = "/", **options: Any) -> Page:
             context = browser.new_context(**{"viewport": VIEWPORT, **options})
+            context.set_default_timeout(LONGEST)
             stack.callback(context.close)
             page = context.new_page()
             watch(context, page, origin=installation.api.url, wrong=wrong)

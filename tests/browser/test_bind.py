@@ -13,7 +13,7 @@ from tests.acceptance.processes import Program
 from tests.acceptance.simulated import Simulated
 from tests.browser.conftest import TOKEN, OpenPage, sign_in
 
-pytestmark = [pytest.mark.parts, pytest.mark.slow]
+pytestmark = [pytest.mark.parts, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.acceptance.simulated import Simulated
 from tests.browser.barriers import barriers, overflows
 from tests.browser.conftest import OpenPage, sign_in
 
-pytestmark = [pytest.mark.parts, pytest.mark.slow]
+pytestmark = [pytest.mark.parts, pytest.mark.slow, pytest.mark.timeout(300)]
 
 PAGES = ("accounts", "connection", "site", "bind", "directory", "audit", "unbind")
 LOOKS: dict[str, dict[str, Any]] = {

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.acceptance.processes import Program, a_free_port, console_script, run
-from tests.browser.conftest import VIEWPORT, watch
+from tests.browser.conftest import LONGEST, VIEWPORT, watch
 
 pytestmark = [pytest.mark.parts, pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -22,6 +22,7 @@ def test_a_newcomer_changes_breaks_mends_and_finds_it_all(browser: Browser, tmp_
         token = demo.line(r"token: (\S+)")[1]
         demo.line(r"binding -> bound")
         page = (context := browser.new_context(viewport=VIEWPORT)).new_page()
+        context.set_default_timeout(LONGEST)
         watch(context, page, origin=url, wrong=wrong)
         page.goto(url)
         page.get_by_role("link", name="Sign in").click()

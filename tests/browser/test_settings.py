@@ -12,7 +12,7 @@ from tests.acceptance.processes import Program
 from tests.acceptance.simulated import Simulated
 from tests.browser.conftest import OpenPage, sign_in
 
-pytestmark = [pytest.mark.parts, pytest.mark.slow]
+pytestmark = [pytest.mark.parts, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_settings_and_doctor_work_without_javascript(
     expect(page.get_by_role("heading", name="Nothing was written")).to_be_visible()
     tab(page, "Connection")
     page.get_by_role("button", name="Run doctor").click()
-    expect(page.locator("#layers")).to_contain_text("Ended", timeout=30_000)
+    expect(page.locator("#layers")).to_contain_text("Ended")
     expect(page.locator("#layers .step.passed").first).to_be_visible()
 
 
@@ -142,4 +142,4 @@ def test_the_layers_of_the_doctor_appear_one_by_one(
     expect(layers).to_contain_text("Under way")
     expect(layers.locator(".step.passed").first).to_be_visible()
     expect(layers).to_contain_text("Under way")
-    expect(layers).to_contain_text("Ended", timeout=30_000)
+    expect(layers).to_contain_text("Ended")
