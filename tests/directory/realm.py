@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -66,25 +66,36 @@ def is_kept(cache: str) -> bool:
 @asynccontextmanager
 async def scripted_kdc(error: int | None) -> AsyncIterator[str]:
     """A key distribution centre that answers everything with this error of Kerberos, and with None nothing at all."""
+    writers, closed = list[asyncio.StreamWriter](), asyncio.Event()
 
     class Answering(asyncio.DatagramProtocol):
         def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
             if error is not None:
                 transport.sendto(krb_error(error), addr)
 
-    async def stay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
+        def connection_lost(self, exc: Exception | None) -> None:
+            closed.set()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        if await reader.read(65536) and error is not None:
+            said = krb_error(error)
+            writer.write(len(said).to_bytes(4, "big") + said)
 
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(Answering, local_addr=("127.0.0.1", 0))
     port = transport.get_extra_info("sockname")[1]
-    server = await asyncio.start_server(stay, "127.0.0.1", port)
+    server = await asyncio.start_server(answer, "127.0.0.1", port)
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        transport.close()
+        transport.abort()
         server.close()
+        await closed.wait()
+        for writer in writers:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 def krb_error(code: int) -> bytes:
