@@ -120,5 +120,21 @@ def test_everything_of_a_bind_works_without_javascript(
     to_bind(page)
     page.get_by_role("button", name="Rebind").click()
     page.wait_for_url("**/bind?bind=*")
-    expect(page.get_by_text("The bind succeeded")).to_be_visible(timeout=15_000)
+    expect(page.get_by_text("The bind succeeded")).to_be_visible()
     assert page.locator("#history tbody tr").count() == 2
+
+
+def test_the_trail_grows_while_it_is_read_and_closes_nothing(page: Page, installation: Installation) -> None:
+    page.goto(f"{installation.api.url}/sites/default/audit")
+    rows = page.locator("#records tbody tr")
+    before = rows.count()
+    installation.sitebind("rebind", "--wait")
+    expect(rows).to_have_count(before + 2)
+    rows.first.locator("summary").click()
+    expect(rows.first.locator("details")).to_have_attribute("open", "")
+    installation.sitebind("rebind", "--wait")
+    expect(rows.first.locator(".hash").first).to_be_visible()
+    expect(rows).to_have_count(before + 2)
+    rows.first.locator("summary").click()
+    installation.sitebind("rebind", "--wait")
+    expect(rows).to_have_count(before + 6)

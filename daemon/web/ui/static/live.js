@@ -46,6 +46,11 @@
     offline.hidden = false;
   });
 
+  // What somebody has opened to read must not close under their eyes.
+  document.body.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.detail.target.querySelector("details[open]")) event.preventDefault();
+  });
+
   // A summary of what is wrong is read first.
   const summary = document.getElementById("problem");
   if (summary) summary.focus();
