@@ -19,7 +19,7 @@ FLOOR  := 85
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
 
-test: $(VENV)/.dev parts ## the whole suite, its real parts included, and the coverage floors
+test: $(VENV)/.dev $(VENV)/.kerberos ## the whole suite, its real parts included, and the coverage floors
 	$(BIN)/python -m pytest --cov --cov-report=
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	@$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
@@ -77,4 +77,10 @@ $(VENV)/.runtime: $(VENV)/.made requirements/runtime.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 	@echo 'Installing the locked tools for tests and checks'
 	@$(LOCKED) requirements/dev.txt
+	@touch $@
+
+# Apart from the rest, because it is compiled: who lints or runs test-fast needs no compiler.
+$(VENV)/.kerberos: $(VENV)/.runtime requirements/kerberos.txt | parts
+	@echo 'Compiling the extra kerberos, which takes a minute or two'
+	@$(LOCKED) requirements/kerberos.txt
 	@touch $@

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from daemon.providers import aadsts, ews_errors, ldap_errors
+from daemon.providers import aadsts, ews_errors, kerberos_errors, ldap_errors
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "microsoft.md"
 
@@ -17,7 +17,11 @@ def tables() -> dict[str, list[str]]:
         _row(f"{row.code} {row.sub}".strip(), row.words, row.fault.remedy)
         for row in (*ldap_errors.SIGN_IN_ROWS, *ldap_errors.ROWS)
     ]
-    return {"ews": ews, "aadsts": identity, "ldap": ldap}
+    kerberos = [
+        *(_row(str(row.number), row.words, row.fault.remedy) for row in kerberos_errors.ROWS if row.number >= 0),
+        *(_row(f"LDAP {row.code} {row.sub}".strip(), row.words, row.fault.remedy) for row in ldap_errors.KERBEROS_ROWS),
+    ]
+    return {"ews": ews, "aadsts": identity, "ldap": ldap, "kerberos": kerberos}
 
 
 def rewritten(text: str) -> str:
