@@ -24,7 +24,7 @@ from daemon.web.ui.doctor_runs import DoctorRuns
 from daemon.web.ui.forms import check_form
 from daemon.web.ui.frame import SiteFrame
 from daemon.web.ui.overview import OverviewPage
-from daemon.web.ui.rendering import Renderer, see_other
+from daemon.web.ui.rendering import Renderer, assets, see_other
 from daemon.web.ui.settings_page import SettingsPage
 from daemon.web.ui.signing_in import SIGN_IN, SigningIn
 from daemon.web.ui.site_pages import SitePages
@@ -58,13 +58,15 @@ class Pages:
         self._site = SitePages(frame, settings, self._runs, waits)
         self._bind = BindPage(frame, settings, door=door)
         self._audit = AuditPage(frame, clock)
-        self._routes: tuple[Route, ...] = tuple(self._all())
+        self._routes: tuple[Route, ...] = tuple(
+            (method, path, self._with_templates(handler), scope) for method, path, handler, scope in self._all()
+        )
         self._handlers = frozenset(handler for _, _, handler, _ in self._routes)
 
     @property
     def routes(self) -> tuple[Route, ...]:
         """Method, path, handler and scope of every page; a scope of None is for anyone."""
-        return (*self._routes, ("GET", "/static/{digest}/{name}", self._renderer.assets.serve, Scope.HEALTH))
+        return (*self._routes, ("GET", "/static/{digest}/{name}", assets().serve, Scope.HEALTH))
 
     def attach(self, application: web.Application) -> None:
         """Give the application what the pages need."""
@@ -97,6 +99,13 @@ class Pages:
         response = self._renderer.page(request, "problem.html", {"problem": problem}, status=problem.status)
         response.headers.update(problem.headers)
         return response
+
+    def _with_templates(self, handler: Handler) -> Handler:
+        async def with_templates(request: web.Request) -> web.StreamResponse:
+            await self._renderer.ready()
+            return await handler(request)
+
+        return with_templates
 
     def _all(self) -> Iterator[Route]:
         yield "GET", "/", self._overview.show, Scope.READ

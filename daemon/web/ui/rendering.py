@@ -6,8 +6,10 @@ policy forbids both.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 import aiohttp_jinja2
@@ -49,24 +51,19 @@ class Renderer:
     """Renders for one listener. `attach` is called once, before the application is frozen."""
 
     def __init__(self, operations: Operations, *, sessions: Sessions, clock: Clock) -> None:
-        self.assets = Assets()
         self.notes = Notes(clock)
         self._operations = operations
         self._sessions = sessions
         self._clock = clock
 
+    async def ready(self) -> None:
+        """Compile the templates once a process, in a thread: the first page would hold up the loop."""
+        if not _compiled.cache_info().currsize:
+            await asyncio.to_thread(_compiled)
+
     def attach(self, application: web.Application) -> None:
         """Give the application its templates."""
-        environment = aiohttp_jinja2.setup(
-            application,
-            loader=jinja2.PackageLoader("daemon.web.ui"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        environment.filters.update(moment=moment, iso=iso, span=span, plural=plural)
-        environment.globals.update(asset=self.assets.url, version=daemon.__version__, shapes=SHAPES, ago=self._ago)
+        application[aiohttp_jinja2.APP_KEY] = _environment()
 
     def page(
         self, request: web.Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200
@@ -103,10 +100,35 @@ class Renderer:
             "fragment": "HX-Request" in request.headers,
         }
 
-    def _ago(self, at: datetime) -> str:
-        """How long ago; a moment that has just passed, or that a clock set back makes one to come, is a moment ago."""
-        passed = self._clock.now() - at
-        return "a moment" if passed < timedelta(seconds=10) else span(passed)
+
+@cache
+def _environment() -> jinja2.Environment:
+    """The same for every listener: the templates do not change while the process runs."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("daemon.web.ui"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters.update(moment=moment, iso=iso, span=span, ago=ago, plural=plural)
+    environment.globals.update(asset=assets().url, version=daemon.__version__, shapes=SHAPES)
+    return environment
+
+
+@cache
+def _compiled() -> jinja2.Environment:
+    environment = _environment()
+    for name in environment.list_templates():
+        environment.get_template(name)
+    return environment
+
+
+@cache
+def assets() -> Assets:
+    """The page's own files, read once."""
+    return Assets()
 
 
 def see_other(address: str) -> web.Response:
@@ -135,6 +157,11 @@ def span(length: timedelta) -> str:
         if count or (unit == "s" and not parts):
             parts.append(f"{count} {unit}")
     return " ".join(parts[:2])
+
+
+def ago(passed: timedelta) -> str:
+    """How long ago; what has just passed, or what a clock that was set back makes one to come, is a moment ago."""
+    return "a moment" if passed < timedelta(seconds=10) else span(passed)
 
 
 def plural(count: int, one: str, many: str = "") -> str:
