@@ -137,7 +137,8 @@ async def test_a_bind_that_a_change_begins_is_where_apply_leads(admin: Visitor, 
     )
     await admin.open("/sites/default/accounts")
     seen = await admin.send("/sites/default/accounts", etag='"1"', **{"account.smtp_address": "x@y.z"})
-    assert seen.path.startswith(f"/sites/default/bind?bind={report.id}")
+    assert seen.path.startswith("/sites/default/bind?note=")
+    assert report.id in seen.words
     assert "Written and applied." in seen.words
 
 
@@ -196,7 +197,8 @@ async def test_a_bind_with_a_typed_sign_in_uses_it(admin: Visitor, engine: Memor
         password="pw",
         authentication_type="domain",
     )
-    assert seen.path.startswith("/sites/default/bind?bind=default-1")
+    assert seen.path == "/sites/default/bind"
+    assert "default-1" in seen.words
     one_time = engine.seen[-1][3]
     assert one_time is not None
     assert (one_time.email, one_time.password.reveal(), one_time.authentication_type) == ("me@b.c", "pw", "domain")
@@ -237,6 +239,38 @@ async def test_a_site_that_cannot_bind_says_why_in_place(engine: MemoryEngine, v
     await visitor.open("/sites/default/bind")
     seen = await visitor.send("/sites/default/bind")
     assert (seen.status, "config.ini:3: no such option" in seen.words) == (409, True)
+
+
+async def test_who_asked_for_a_bind_sees_what_its_retries_come_to(admin: Visitor, engine: MemoryEngine) -> None:
+    await admin.open("/sites/default/bind")
+    await admin.send("/sites/default/bind")
+    await engine.fail("default", Fault.CREDENTIALS_REFUSED)
+    await engine.rebind("default", caller=Caller(actor="x"), reason="retry")
+    await engine.succeed("default")
+    seen = await admin.open("/sites/default/bind")
+    assert "✔ The bind succeeded." in seen.words
+    assert '<h2 id="report-title">Bound</h2>' in seen.html
+
+
+async def test_an_earlier_bind_is_named_so_and_leads_to_the_newest(admin: Visitor, engine: MemoryEngine) -> None:
+    first = await engine.rebind("default", caller=Caller(actor="x"), reason="because")
+    await engine.fail("default", Fault.CREDENTIALS_REFUSED)
+    await engine.rebind("default", caller=Caller(actor="x"), reason="because")
+    await engine.succeed("default")
+    seen = await admin.open(f"/sites/default/bind?bind={first.id}")
+    assert '<h2 id="report-title">An earlier bind</h2>' in seen.html
+    assert "The newest bind, attempt 2, succeeded: show it" in seen.words
+
+
+async def test_a_bind_that_was_ended_since_is_not_headed_bound(admin: Visitor, engine: MemoryEngine) -> None:
+    await engine.rebind("default", caller=Caller(actor="x"), reason="because")
+    await engine.succeed("default")
+    await admin.open("/sites/default/unbind")
+    await admin.send("/sites/default/unbind")
+    await engine.unbound("default")
+    seen = await admin.open("/sites/default/bind")
+    assert '<h2 id="report-title">The last bind</h2>' in seen.html
+    assert "Its binding is not held any more." in seen.words
 
 
 async def test_unbinding_needs_the_scope_admin_and_says_what_it_does(admin: Visitor, engine: MemoryEngine) -> None:

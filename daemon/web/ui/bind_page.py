@@ -6,7 +6,7 @@ from typing import Any, Final, get_args
 
 from aiohttp import web
 
-from daemon.engine.operations import OneTimeSignIn, RequestRefused, UserSignIn
+from daemon.engine.operations import OneTimeSignIn, RequestRefused, SiteView, UserSignIn
 from daemon.ports import BindReport, Secret
 from daemon.web.auth import Door, caller
 from daemon.web.errors import HttpProblem
@@ -44,10 +44,11 @@ class BindPage:
         if one_time is not None:
             self._door.admit_one_time_credentials(request)
         try:
-            report = await self._frame.operations.rebind(site, caller=caller(request), reason=_ASKED, one_time=one_time)
+            await self._frame.operations.rebind(site, caller=caller(request), reason=_ASKED, one_time=one_time)
         except RequestRefused as refused:
             return await self._page(request, typed={"email": email}, refused=refused, status=409)
-        return see_other(self._frame.address(request, "bind", bind=report.id))
+        # The page without a report's id shows the newest: this one, and then whatever its retries come to.
+        return see_other(self._frame.address(request, "bind"))
 
     async def confirm_unbind(self, request: web.Request) -> web.Response:
         """What an unbind would do, before it is done."""
@@ -71,10 +72,13 @@ class BindPage:
         status: int = 200,
     ) -> web.Response:
         reports = await self._frame.operations.binds(request.match_info["site"], limit=SHOWN)
+        report = await self._report(request, reports)
         site = self._frame.operations.site(request.match_info["site"])
         context: dict[str, Any] = {
             "reports": reports,
-            "report": await self._report(request, reports),
+            "report": report,
+            "newest": reports[0] if reports else report,
+            "heading": _heading(report, reports, site),
             "diagram": state_diagram(site.state, held=site.binding is not None),
             "typed": typed or {},
             "wrong": wrong or {},
@@ -91,6 +95,19 @@ class BindPage:
         if not wanted or (newest is not None and newest.state == "open"):
             return newest
         return await self._frame.operations.bind(request.match_info["site"], wanted)
+
+
+def _heading(report: BindReport | None, reports: list[BindReport], site: SiteView) -> str:
+    """What the report is headed with: never a state that the site has left since."""
+    if report is None:
+        return "Validation"
+    if report.state == "open":
+        return "Binding…"
+    if reports and report.id != reports[0].id:
+        return "An earlier bind"
+    headings = {"succeeded": "Bound", "failed": "Failed", "cancelled": "Cancelled"}
+    left = report.state == "succeeded" and site.binding is None
+    return "The last bind" if left else headings[report.state]
 
 
 def _wrong(email: str, password: str) -> dict[str, str]:

@@ -113,7 +113,7 @@ class SettingsPage:
         if written.bind_id is None:
             return self._back(request, tab, note)
         left = self._frame.renderer.notes.leave(note)
-        return see_other(self._frame.address(request, "bind", bind=written.bind_id, note=left))
+        return see_other(self._frame.address(request, "bind", note=left))
 
     def _back(self, request: web.Request, tab: str, note: Note) -> web.Response:
         return see_other(self._frame.address(request, tab, note=self._frame.renderer.notes.leave(note)))
