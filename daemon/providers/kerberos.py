@@ -41,10 +41,11 @@ class Wanted:
 
 
 class Context:
-    """A security context. Nothing of it is for two threads at a time."""
+    """A security context; `bound` to the TLS connection or not. Nothing of it is for two threads at a time."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, *, bound: bool) -> None:
         self._context = context
+        self.bound = bound
 
     @property
     def complete(self) -> bool:
@@ -102,6 +103,7 @@ def attempted(work: Callable[[], _Result]) -> _Result | Trouble:
 
 
 def _begun(gssapi: Any, wanted: Wanted, cache: str) -> tuple[Context, bytes]:
+    binding = end_point(wanted.certificate) if wanted.certificate else b""
     # Without a realm: the user's own domain is asked, and refers to the server's. A name that says its service is not
     # looked up in DNS, where others could change it for a server of their own.
     server = gssapi.Name(f"ldap/{wanted.host}@", gssapi.NameType.kerberos_principal)
@@ -111,9 +113,9 @@ def _begun(gssapi: Any, wanted: Wanted, cache: str) -> tuple[Context, bytes]:
         usage="initiate",
         mech=gssapi.MechType.kerberos,
         flags=_flags(gssapi, sealed=not wanted.certificate),
-        channel_bindings=_bindings(gssapi, wanted.certificate),
+        channel_bindings=gssapi.raw.ChannelBindings(application_data=binding) if binding else None,
     )
-    return Context(context), context.step() or b""
+    return Context(context, bound=bool(binding)), context.step() or b""
 
 
 def _credentials(gssapi: Any, wanted: Wanted, cache: str) -> Any:
@@ -133,11 +135,6 @@ def _flags(gssapi: Any, *, sealed: bool) -> list[Any]:
     flag = gssapi.RequirementFlag
     always = [flag.mutual_authentication, flag.out_of_sequence_detection]
     return [*always, flag.replay_detection, flag.integrity, flag.confidentiality] if sealed else always
-
-
-def _bindings(gssapi: Any, certificate: bytes) -> Any:
-    data = end_point(certificate) if certificate else b""
-    return gssapi.raw.ChannelBindings(application_data=data) if data else None
 
 
 def end_point(certificate: bytes) -> bytes:

@@ -53,7 +53,8 @@ class KerberosSignIn:
         await self._agreed(context, proof)
         who = quoted(context.signed_in_as)
         if self.wanted.certificate:
-            return f"signed in as {who} by Kerberos, bound to the TLS connection"
+            how = "bound to the TLS connection" if context.bound else "inside TLS"
+            return f"signed in as {who} by Kerberos, {how}"
         return f"signed in as {who} by Kerberos; all that follows is signed and sealed"
 
     async def _agreed(self, context: Context, proof: bytes) -> None:
