@@ -86,6 +86,16 @@ class Client:
         """Read something. Raises `Failure`."""
         return self._ask("GET", path, body=None, timeout=timeout, expected=expected)
 
+    def text(self, path: str, *, timeout: float = 10.0) -> str:
+        """Read an answer that is text, not JSON. Raises `Failure`."""
+        with self._reached(timeout):
+            status, raw, _ = self._exchange("GET", path, body=None, timeout=timeout, accept="text/plain")
+        if status != HTTPStatus.OK:
+            self._expected(status, raw, expected=(HTTPStatus.OK,))
+        if len(raw) > LARGEST_ANSWER:
+            raise Failure(self._stranger("its answer is far too large"), Exit.UNREACHABLE)
+        return raw.decode("utf-8", "replace")
+
     def lines(self, path: str, *, timeout: float) -> Iterator[dict[str, Any]]:
         """Read an answer that comes line by line; one in a single piece is one line. Raises `Failure`.
 
@@ -161,12 +171,18 @@ class Client:
         return document
 
     def _exchange(
-        self, method: str, path: str, *, body: dict[str, Any] | None, timeout: float
+        self,
+        method: str,
+        path: str,
+        *,
+        body: dict[str, Any] | None,
+        timeout: float,
+        accept: str = "application/json",
     ) -> tuple[int, bytes, str]:
         connection = self._connection(timeout)
         try:
             payload = None if body is None else json.dumps(body).encode()
-            connection.request(method, path, body=payload, headers=self._headers(body))
+            connection.request(method, path, body=payload, headers=self._headers(body) | {"Accept": accept})
             answer = connection.getresponse()
             return answer.status, answer.read(LARGEST_ANSWER + 1), answer.headers.get("Location", "")
         finally:

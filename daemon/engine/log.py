@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from daemon.config.model import LogFormat, LogLevel
+from daemon.engine.log_tail import KeepingHandler
 from daemon.ports import ChainReport, Observer
 from states import BindStep, Fault, Ignored, Moved, Refused, Step
 from states.events import BindingVerified
@@ -23,8 +24,11 @@ _FIELDS = ("site", "attempt", "bind", "actor", "request_id")
 
 
 def configure_logging(*, form: LogFormat, level: LogLevel, stream: TextIO | None = None) -> None:
-    """Send all log lines to `stream` (standard error) in the given form; replaces what was set before."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    """Send all log lines to `stream` (standard error) in the given form; replaces what was set before.
+
+    The newest are kept too, see `daemon.engine.log_tail`.
+    """
+    handler = KeepingHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if form == "json" else TextLines())
     root = logging.getLogger()
     for old in tuple(root.handlers):

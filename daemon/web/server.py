@@ -22,6 +22,7 @@ from daemon.web.gate import Gate, Handler
 from daemon.web.health import HealthHandlers
 from daemon.web.limits import RateLimit
 from daemon.web.listening import CannotListen, Listening, Prepared, prepared, tcp_address
+from daemon.web.logs import LogHandlers
 from daemon.web.metrics_listener import MetricsDoor, MetricsGuard
 from daemon.web.openapi import OpenApiHandler
 from daemon.web.origin import HostCheck
@@ -236,6 +237,7 @@ class WebServer:
         yield "GET", "/api/v1/audit", audit.records, Scope.READ
         yield "GET", "/api/v1/audit/chain", audit.chain, Scope.READ
         yield "GET", "/api/v1/audit/export", audit.export, Scope.READ
+        yield "GET", "/api/v1/logs", LogHandlers().newest, Scope.ADMIN
         yield "GET", "/openapi.json", OpenApiHandler().description, Scope.READ
 
 
