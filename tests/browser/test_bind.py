@@ -136,3 +136,25 @@ def test_the_trail_grows_while_it_is_read_and_closes_nothing(page: Page, install
     first.locator("summary").click()
     installation.sitebind("rebind", "--wait")
     expect(ended).to_have_count(4)
+
+
+SEEN = """value => {
+    Object.defineProperty(document, "visibilityState", {get: () => value, configurable: true});
+    document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def test_many_open_windows_leave_the_browser_a_connection(page: Page, installation: Installation) -> None:
+    """Those that nobody sees follow nothing, and are told what they missed when they are seen again."""
+    windows = []
+    for _ in range(8):
+        window = page.context.new_page()
+        window.goto(f"{installation.api.url}/sites/default/site")
+        window.evaluate(SEEN, "hidden")
+        windows.append(window)
+    installation.sitebind("unbind", "--yes")
+    expect(page.locator("tbody .state")).to_have_text(re.compile("configured"))
+    hidden = windows[0].locator("#heading .state")
+    expect(hidden).to_have_text(re.compile("bound"))
+    windows[0].evaluate(SEEN, "visible")
+    expect(hidden).to_have_text(re.compile("configured"))

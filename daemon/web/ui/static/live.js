@@ -1,4 +1,5 @@
-// What htmx does not do by itself: countdowns, telling a change of state, and saying that the connection is gone.
+// What htmx does not do by itself: countdowns, telling a change of state, saying that the connection is gone, and
+// following nothing in a window that nobody sees.
 // Everything works without this file; it only spares a reload.
 "use strict";
 
@@ -35,8 +36,66 @@
   for (const element of document.querySelectorAll("[data-site][data-state]")) {
     states.set(element.dataset.site, element.dataset.state);
   }
-  document.body.addEventListener("htmx:sseOpen", (event) => {
-    event.detail.source.addEventListener("site", (message) => tell(JSON.parse(message.data)));
+
+  // A browser opens six connections to one address. The stream of a window that nobody sees would hold one of them, and
+  // the seventh window would wait for ever: so it is closed there, and what was missed is read when the window is seen.
+  class Stream {
+    constructor(url) {
+      this.url = url;
+      this.listeners = [];
+      this.source = null;
+      this.addEventListener("site", (message) => tell(JSON.parse(message.data)));
+      this.look = () => this.follow();
+      document.addEventListener("visibilitychange", this.look);
+      this.follow();
+    }
+
+    get readyState() {
+      return this.source ? this.source.readyState : this.ended ? EventSource.CLOSED : EventSource.CONNECTING;
+    }
+
+    addEventListener(name, listener) {
+      this.listeners.push([name, listener]);
+      if (this.source) this.source.addEventListener(name, listener);
+    }
+
+    removeEventListener(name, listener) {
+      this.listeners = this.listeners.filter(([other, known]) => other !== name || known !== listener);
+      if (this.source) this.source.removeEventListener(name, listener);
+    }
+
+    follow() {
+      if (document.visibilityState === "hidden") {
+        interrupted = true;
+        this.let();
+      } else if (!this.source && !this.ended) {
+        this.source = new EventSource(this.url);
+        for (const [name, listener] of this.listeners) this.source.addEventListener(name, listener);
+        this.source.onopen = (event) => this.onopen(event);
+        this.source.onerror = (event) => this.failed(event);
+      }
+    }
+
+    failed(event) {
+      // Once refused, the browser gives up; htmx then makes another stream in its place.
+      if (this.readyState === EventSource.CLOSED) this.close();
+      this.onerror(event);
+    }
+
+    let() {
+      if (this.source) this.source.close();
+      this.source = null;
+    }
+
+    close() {
+      this.ended = true;
+      document.removeEventListener("visibilitychange", this.look);
+      this.let();
+    }
+  }
+  htmx.createEventSource = (url) => new Stream(url);
+
+  document.body.addEventListener("htmx:sseOpen", () => {
     offline.hidden = true;
     if (interrupted) htmx.trigger(document.body, "resync");
     interrupted = false;
