@@ -6,11 +6,9 @@ Called by `sitebind run` and `sitebind demo`, by the tests and by the benches.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import secrets
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import daemon
+from daemon import process
 from daemon.config.beginning import CannotStart, look, usable_daemon
 from daemon.config.ini import read_config
 from daemon.config.model import DaemonSettings
@@ -53,15 +52,10 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
 from daemon.store.tokens import SqliteTokens
 from daemon.store.vault import SealedVault, open_vault
-from daemon.web.listening import CannotListen
 from daemon.web.server import WebServer
 from metrics import Exposition, Instruments, MetricsObserver, new_registry
 
 _log = logging.getLogger("sitebind")
-
-EXIT_WELL = 0
-EXIT_INTERNAL = 1
-EXIT_CANNOT_START = 2
 
 _SITE_CODE_BYTES = 6
 
@@ -73,6 +67,7 @@ class Daemon:
     supervisor: Supervisor
     front: FrontDoor
     driver: Driver
+    scheduler: Scheduler
     web: WebServer
     journal: SqliteJournal
     vault: SealedVault
@@ -204,6 +199,7 @@ def compose(
         supervisor=supervisor,
         front=front,
         driver=driver,
+        scheduler=scheduler,
         web=web,
         journal=journal,
         vault=vault,
@@ -245,9 +241,9 @@ async def serve(
         await journal.open()
     except (CannotStart, SecretUnreadable, DatabaseInUse, SchemaRefused, JournalUnavailable) as error:
         print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - before there is a log
-        return EXIT_CANNOT_START
+        return process.EXIT_CANNOT_START
     try:
-        vault = await open_vault(journal, settings)
+        vault, clock = await open_vault(journal, settings), SystemClock()
         composed = compose(
             path,
             settings,
@@ -255,44 +251,26 @@ async def serve(
             journal=journal,
             vault=vault,
             token=token,
-            clock=SystemClock(),
+            clock=clock,
             chance=random.random,
         )
         if on_step is not None:
             composed.driver.listen(Narrator(on_step))
-        return await _run(composed, stop, announce=announce)
+        return await process.run(_as_process(composed, clock), stop, announce=announce)
     finally:
         await journal.close()
 
 
-async def _run(composed: Daemon, stop: asyncio.Event, *, announce: Callable[[str], None] | None) -> int:
-    loop = asyncio.get_running_loop()
-    handlers: dict[int, Callable[[], object]] = {
-        signal.SIGTERM: stop.set,
-        signal.SIGINT: stop.set,
-        signal.SIGHUP: lambda: composed.supervisor.reload_soon("signal:SIGHUP"),
-    }
-    for number, handler in handlers.items():
-        loop.add_signal_handler(number, handler)
-
-    def ready() -> None:
-        _log.info("listening on %s", composed.web.url)
-        if announce is not None:
-            announce(composed.web.url)
-        # What there is now stays for good: otherwise each full collection stops the loop for 60 ms and more.
-        gc.collect()
-        gc.freeze()
-
-    try:
-        await composed.supervisor.run(stop, ready=ready)
-    except (OSError, CannotListen, JournalUnavailable) as error:
-        print(f"sitebind cannot start: {error}", file=sys.stderr)  # noqa: T201 - for whoever started it
-        return EXIT_CANNOT_START
-    except Exception:  # noqa: BLE001 - the last place that can say it
-        _log.exception("the daemon stopped because of a defect")
-        return EXIT_INTERNAL
-    finally:
-        gc.unfreeze()
-        for number in handlers:
-            loop.remove_signal_handler(number)
-    return EXIT_WELL
+def _as_process(composed: Daemon, clock: Clock) -> process.Parts:
+    return process.Parts(
+        supervisor=composed.supervisor,
+        driver=composed.driver,
+        configuration=composed.configuration,
+        workers={
+            "the consumers of the sites' events": composed.driver.beat,
+            "the timers": composed.scheduler.beat,
+            "the journal's threads": composed.journal.beat,
+        },
+        url=lambda: composed.web.url,
+        clock=clock,
+    )

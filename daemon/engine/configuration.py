@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -75,6 +76,7 @@ class Configuration:
         self._turn = asyncio.Lock()
         self._started = False
         self._applied_at: datetime | None = None
+        self.around_reloads: Callable[[Caller], AbstractContextManager[None]] = lambda _caller: nullcontext()
         self.daemon = daemon
         self.daemon_findings: tuple[str, ...] = ()
         self.daemon_findings_since = clock.now()
@@ -132,7 +134,8 @@ class Configuration:
 
     async def _told(self, caller: Caller) -> ReloadAnswer:
         try:
-            answer = await self._reload(caller)
+            with self.around_reloads(caller):
+                answer = await self._reload(caller)
         except Exception:
             self._observer.reloaded(successful=False, at=self._clock.now())
             raise
@@ -222,8 +225,7 @@ class Configuration:
 
     def _snapshot(self, site: str) -> Snapshot:
         if site not in self._driver.snapshots:
-            now = self._clock.now()
-            self._driver.adopt(first_snapshot(site, site_code=self._new_site_code(), at=now))
+            self._driver.adopt(first_snapshot(site, site_code=self._new_site_code(), at=self._clock.now()))
         return self._driver.snapshots[site]
 
     def _changes(self, settings: SiteSettings, marks: Marks) -> tuple[Change, ...]:
@@ -288,10 +290,7 @@ class Configuration:
         if now.terms is None and (self._started or now.state is State.UNCONFIGURED):
             return SiteAnswer()
         event = ConfigWithdrawn(
-            actor=caller.actor,
-            request_id=caller.request_id,
-            reason="its configuration file is gone",
-            findings=findings,
+            actor=caller.actor, request_id=caller.request_id, reason="its configuration file is gone", findings=findings
         )
         await self._driver.ask(now.site, event)
         change = SettingChange(site=now.site, section="site", option="id", result="applied")

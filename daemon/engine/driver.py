@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Protocol
 
 from daemon.engine.live import LiveBinds
 from daemon.engine.outage import RETRY_CEILING, RETRY_FIRST, Outage
+from daemon.engine.pulse import Pulse
 from daemon.engine.recording import entry_for
 from daemon.engine.tasks import Tasks
 from daemon.engine.thinning import Thinned
@@ -83,6 +84,7 @@ class Driver:
         self._pauses: dict[str, asyncio.Event] = {}
         self._queues: dict[str, deque[_Waiting]] = {}
         self._calm: set[str] = set()
+        self._pulse = Pulse()
         self._listeners: list[Callable[[Step], None]] = []
         self.snapshots: dict[str, Snapshot] = {}
         self.outage = Outage(journal=journal, clock=clock, recovered=self._try_all_again)
@@ -111,6 +113,10 @@ class Driver:
     def post(self, site: str, event: Event) -> None:
         """Leave an event; it is kept until it could be recorded."""
         self._enqueue(site, _Waiting(event, None))
+
+    async def beat(self) -> None:
+        """Return once every consumer has had a turn; one that waits for the journal to come back is well."""
+        await self._pulse.of(self._queues.keys() - self._pauses.keys())
 
     async def ask(self, site: str, event: Event) -> Step:
         """Leave a request and wait for its answer. Raises `JournalUnavailable`; then nothing happened."""
@@ -147,7 +153,9 @@ class Driver:
                     self._calm.discard(site)
                 elif queue:
                     await self._answer(site, queue.popleft())
+                self._pulse.turned(site)
         finally:
+            self._pulse.turned(site)
             self._calm.discard(site)
             del self._queues[site]
             for left in queue:
@@ -224,6 +232,7 @@ class Driver:
     async def _pause(self, site: str, event: Event, seconds: float) -> None:
         """Wait before the next try; somebody who asks, or a journal that is back, shortens it."""
         woken = self._pauses[site] = asyncio.Event()
+        self._pulse.turned(site)
         try:
             await pause(self._clock, seconds, woken=woken, name=f"driver {site}")
         except asyncio.CancelledError:

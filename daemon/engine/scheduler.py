@@ -24,6 +24,7 @@ _log = logging.getLogger("sitebind.timers")
 Key = tuple[str, str]
 
 _ROOM = 64
+_HEARTBEAT: Key = ("", "heartbeat")
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class Scheduler:
         self._withheld: dict[Key, tuple[float, _Timer] | None] = {}
         self._numbers = itertools.count()
         self._changed = asyncio.Event()
+        self._runs = False
 
     def set_pace(self, pace: int) -> None:
         """Slots a second from now on."""
@@ -76,9 +78,17 @@ class Scheduler:
 
     async def run(self) -> None:
         """Fire timers until cancelled."""
+        self._runs = True
         while True:
             self._fire_due()
             await self._wait_for_next()
+
+    async def beat(self) -> None:
+        """Return once the task has fired a timer that is due now; at once while it has not begun."""
+        if self._runs:
+            fired = asyncio.Event()
+            self.at(self._clock.now(), _HEARTBEAT, fired.set)
+            await fired.wait()
 
     def _put(self, due: float, key: Key, timer: _Timer) -> None:
         if key in self._withheld:

@@ -109,8 +109,10 @@ class Supervisor:
         self._services_failed: asyncio.Future[None] | None = None
         driver.listen(self._closed_binds)
 
-    async def run(self, stop: asyncio.Event, *, ready: Callable[[], None]) -> None:
-        """Run until `stop` is set. Raises OSError when the listener cannot start."""
+    async def run(
+        self, stop: asyncio.Event, *, ready: Callable[[], None], stopping: Callable[[], None] = lambda: None
+    ) -> None:
+        """Run until `stop` is set; `stopping` is called when its end begins. Raises OSError when it cannot listen."""
         self._services_failed = asyncio.get_running_loop().create_future()
         try:
             # First of all: between a site's restart and its configuration nothing may take its time.
@@ -123,6 +125,7 @@ class Supervisor:
             ready()
             await self._until(stop)
         finally:
+            stopping()
             await self._stop()
 
     def _serve(self, name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -118,6 +119,12 @@ class SqliteJournal:
         except sqlite3.Error as error:
             raise unavailable(error, self.path) from error
 
+    async def beat(self) -> None:
+        """Return once the writer's thread and the reader's have had a turn; a refusal by the disk is an answer too."""
+        for on_its_thread in (self.write, self.read):
+            with suppress(JournalUnavailable):
+                await on_its_thread(_nothing)
+
     async def snapshots(self) -> dict[str, Snapshot]:
         def work(connection: sqlite3.Connection) -> dict[str, Snapshot]:
             rows = connection.execute("SELECT site, document FROM snapshots ORDER BY site")
@@ -200,6 +207,10 @@ class SqliteJournal:
             if self._holder is not None:
                 self._holder.release()
                 self._holder = None
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Only to have been there."""
 
 
 def _take(path: Path) -> tuple[Path, Holder]:
