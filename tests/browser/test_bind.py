@@ -158,3 +158,38 @@ def test_many_open_windows_leave_the_browser_a_connection(page: Page, installati
     expect(hidden).to_have_text(re.compile("bound"))
     windows[0].evaluate(SEEN, "visible")
     expect(hidden).to_have_text(re.compile("configured"))
+
+
+def test_a_session_that_ends_is_told_and_takes_nothing_from_the_page(
+    daemon: Program, open_page: OpenPage, installation: Installation
+) -> None:
+    installation.save(daemon={"api_token": f"literal:{TOKEN}", "require_token": "yes"})
+    installation.sitebind("reload")
+    token = installation.sitebind("token", "create", "reader", "--scope", "read").out.split()[-1]
+    page = open_page("/sites/default/audit")
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign out").wait_for()
+    name = re.search(r"t-[0-9a-f]+", page.locator(".who").first.inner_text())
+    assert name is not None
+    installation.sitebind("token", "revoke", name[0])
+    installation.sitebind("rebind", "--wait")
+    expect(page.get_by_text("Your session has ended")).to_be_visible()
+    expect(page.locator("#heading .state")).to_have_text(re.compile("bound"))
+    expect(page.locator("#records tbody tr").first).to_be_visible()
+
+
+def test_an_open_page_outlives_a_restart_of_the_daemon(
+    daemon: Program, open_page: OpenPage, installation: Installation, simulated: Simulated
+) -> None:
+    page = open_page("/sites/default/site")
+    interrupted = page.get_by_text("The connection to sitebind is interrupted")
+    expect(interrupted).to_be_hidden()
+    daemon.stop()
+    expect(interrupted).to_be_visible()
+    with installation.start():
+        installation.api.reach("bound")
+        simulated.trouble("wrong-password")
+        installation.sitebind("rebind", "--wait")
+        expect(page.locator("#heading .state")).to_have_text(re.compile("failed"))
+        expect(interrupted).to_be_hidden()

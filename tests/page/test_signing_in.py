@@ -105,6 +105,14 @@ async def test_who_needs_a_token_is_asked_for_it_and_sent_on(engine: MemoryEngin
     assert 'value="/?q=a+b"' in seen.html
 
 
+async def test_a_part_of_a_page_is_not_replaced_by_a_form_to_sign_in(engine: MemoryEngine, visit: Visit) -> None:
+    """A page that follows by itself must not follow a redirect: it would put nothing in the place of what it shows."""
+    engine.settings = replace(engine.settings, require_token=True)
+    visitor = await visit(engine)
+    seen = await visitor.open("/sites/default/bind", headers={"HX-Request": "true"}, allow_redirects=False)
+    assert seen.status in (401, 403)
+
+
 async def test_an_address_that_does_not_exist_is_a_page_for_people(visitor: Visitor) -> None:
     seen = await visitor.open("/nowhere", headers={"Accept": "text/html"})
     assert seen.status == 404

@@ -93,7 +93,9 @@ class Pages:
         if request.path == SIGN_IN:
             return self._signing_in.refused(request, problem)
         if problem.code in ("token-required", "token-not-configured"):
-            if request.method in ("GET", "HEAD"):
+            # A page that follows by itself asks for a part of it, and would put a whole form for signing in there.
+            by_itself = "HX-Request" in request.headers
+            if request.method in ("GET", "HEAD") and not by_itself:
                 return see_other(f"{SIGN_IN}?next={quote(request.path_qs, safe='')}")
             return self._signing_in.wanted(request, problem)
         response = self._renderer.page(request, "problem.html", {"problem": problem}, status=problem.status)

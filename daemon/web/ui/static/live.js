@@ -6,6 +6,7 @@
 (() => {
   const announcement = document.getElementById("announcement");
   const offline = document.getElementById("offline");
+  const signedOut = document.getElementById("signed-out");
   const states = new Map();
   let interrupted = false;
 
@@ -96,14 +97,25 @@
   htmx.createEventSource = (url) => new Stream(url);
 
   document.body.addEventListener("htmx:sseOpen", () => {
-    offline.hidden = true;
+    offline.hidden = signedOut.hidden = true;
     if (interrupted) htmx.trigger(document.body, "resync");
     interrupted = false;
   });
-  document.body.addEventListener("htmx:sseError", () => {
+  document.body.addEventListener("htmx:sseError", async (event) => {
     interrupted = true;
     offline.hidden = false;
+    // Of a stream that was refused, the browser does not tell why.
+    if (event.detail.source.readyState !== EventSource.CLOSED) return;
+    const asked = { method: "HEAD", headers: { "HX-Request": "true" } };
+    const answer = await fetch(location.href, asked).catch(() => null); // it still is interrupted then
+    if (answer) refused(answer.status);
   });
+  const refused = (status) => {
+    if (status !== 401 && status !== 403) return;
+    offline.hidden = true;
+    signedOut.hidden = false;
+  };
+  document.body.addEventListener("htmx:responseError", (event) => refused(event.detail.xhr.status));
 
   // What somebody has opened to read must not close under their eyes.
   document.body.addEventListener("htmx:beforeRequest", (event) => {
