@@ -121,3 +121,12 @@ def test_states_are_told_apart_without_colours(daemon: Program, open_page: OpenP
     page = open_page("/", forced_colors="active")
     expect(page.locator("tbody .state")).to_have_text("✔ bound")
     assert barriers(page) == []
+
+
+def test_a_name_of_one_long_word_pushes_no_state_out_of_sight(
+    daemon: Program, open_page: OpenPage, installation: Installation
+) -> None:
+    installation.save(site={"display_name": "Donaudampfschifffahrtsgesellschaft" * 7})
+    installation.sitebind("reload")
+    state = open_page("/").locator("tbody .state")
+    expect(state).to_be_in_viewport(ratio=1)
