@@ -51,6 +51,16 @@ class AuditFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """A proven copy of the database: how many records it holds, the last one's number and hash."""
+
+    file: str
+    records: int
+    last: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainReport:
     """What a verification of the audit chain found; `broken_at` is the first bad sequence number."""
 

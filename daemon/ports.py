@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from daemon.audit_values import AuditFilter, AuditRecord, ChainReport, ExportFormat
+from daemon.audit_values import AuditFilter, AuditRecord, Backup, ChainReport, ExportFormat
 from daemon.microsoft import (
     DIRECTORY_LAYERS,
     MAILBOX_LAYERS,
@@ -57,6 +57,7 @@ __all__ = [
     "AuditFilter",
     "AuditRecord",
     "Authorization",
+    "Backup",
     "BindReport",
     "BindState",
     "ChainReport",

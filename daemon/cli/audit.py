@@ -51,7 +51,7 @@ def add(root: Parser) -> None:
         type=Path,
         help="JSON lines that were exported, in place of the database",
     )
-    _add_database(verify)
+    add_database(verify)
     add_json(verify)
     _add_export(parser)
 
@@ -66,7 +66,7 @@ def _add_tail(parser: Parser) -> None:
     tail.add_argument("-f", "--follow", action="store_true", help="go on with what is recorded from now on")
     tail.add_argument("-n", "--lines", type=count, default=20, metavar="N", help="how many (default: 20)")
     tail.add_argument("--site", metavar="SITE", help="only this site's")
-    _add_database(tail)
+    add_database(tail)
     add_json(tail)
 
 
@@ -79,10 +79,11 @@ def _add_export(parser: Parser) -> None:
     )
     export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default: jsonl")
     export.add_argument("--output", metavar="FILE", type=Path, help="whole or not at all; default: standard output")
-    _add_database(export)
+    add_database(export)
 
 
-def _add_database(parser: Parser) -> None:
+def add_database(parser: Parser) -> None:
+    """`--database`, for the commands that work on the file."""
     parser.add_argument("--database", metavar="PATH", type=Path, help="default: [daemon] database of the configuration")
 
 
@@ -91,7 +92,8 @@ def _say_which(parser: Parser) -> int:
     return Exit.USAGE
 
 
-def _database(args: argparse.Namespace) -> Path:
+def database(args: argparse.Namespace) -> Path:
+    """The database that is meant, which exists. Raises `Failure`."""
     path: Path | None = args.database
     if path is None:
         config = existing_configuration(args)
@@ -121,7 +123,7 @@ def _readable() -> Iterator[None]:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    path, report = _verified_export(args.export) if args.export is not None else _verified_database(_database(args))
+    path, report = _verified_export(args.export) if args.export is not None else _verified_database(database(args))
     if args.json:
         print(json.dumps(asdict(report), indent=2))
     else:
@@ -163,7 +165,7 @@ def _verdict(report: ChainReport, path: Path) -> str:
 def _tail(args: argparse.Namespace) -> int:
     from daemon.store.audit import tail_file
 
-    path = _database(args)
+    path = database(args)
     show = _as_json if args.json else _Lines(Palette()).line
     with _readable():
         records = tail_file(path, site=args.site, limit=args.lines)
@@ -224,7 +226,7 @@ class _Lines:
 def _export(args: argparse.Namespace) -> int:
     from daemon.store.audit import export_file
 
-    path = _database(args)
+    path = database(args)
     with _readable():
         lines = export_file(path, args.format)
         if args.output is None:

@@ -8,6 +8,7 @@ import platform
 from daemon import __version__
 from daemon.cli import (
     audit,
+    backup,
     bind,
     check_config,
     demo,
@@ -57,6 +58,7 @@ def parser() -> Parser:
         audit,
         token,
         vault,
+        backup,
         healthcheck,
     )
     for command in commands:

@@ -173,7 +173,7 @@ async def _rekeyed(args: argparse.Namespace, settings: DaemonSettings, journal: 
         raise Failure(unreadable, Exit.USAGE)
     vault = SealedVault(journal, key=key, locked=locked)
     await vault.open()
-    return await vault.rekey(actor=_actor(), at=datetime.now(UTC), to=to, source="" if wanted is None else str(wanted))
+    return await vault.rekey(actor=actor(), at=datetime.now(UTC), to=to, source="" if wanted is None else str(wanted))
 
 
 def _wanted(args: argparse.Namespace, settings: DaemonSettings) -> SecretSource | None:
@@ -219,7 +219,8 @@ def _resolved(source: SecretSource | None) -> tuple[Secret | None, str]:
         return None, str(error)
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who works on the database, for the audit trail."""
     import pwd
 
     try:

@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
+from daemon.engine.backups import record_backup
 from daemon.engine.history import ChainStatus, StateHistory, intervals_of
 from daemon.engine.operations import Caller
 from daemon.ports import (
     AuditFilter,
     AuditRecord,
+    Backup,
     ChainReport,
     Clock,
     ExportFormat,
@@ -72,6 +74,10 @@ class Auditing:
             )
         )
         return self._journal.export(wanted, format)
+
+    async def backup_made(self, backup: Backup, *, caller: Caller) -> int:
+        """Record a backup. Raises `RequestRefused` for that of another trail, `JournalUnavailable`."""
+        return await record_backup(self._journal, backup, caller=caller, at=self._clock.now())
 
     async def chain(self, *, fresh: bool) -> ChainStatus:
         """What a walk of the chain found, no longer ago than `CHAIN_SECONDS`; `fresh`: one that begins from now on.

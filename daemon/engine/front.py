@@ -36,7 +36,7 @@ from daemon.engine.operations import (
 )
 from daemon.engine.practice import Practice
 from daemon.engine.process_problems import ProcessProblems
-from daemon.engine.readiness import readiness
+from daemon.engine.readiness import configured, readiness
 from daemon.engine.recording import report_of
 from daemon.engine.reports import Reports
 from daemon.engine.resolving import Resolver
@@ -47,6 +47,7 @@ from daemon.engine.vault_keys import rekey
 from daemon.ports import (
     AuditFilter,
     AuditRecord,
+    Backup,
     BindReport,
     Clock,
     ExportFormat,
@@ -257,6 +258,10 @@ class FrontDoor:
         """Seal every record of the vault with another key."""
         return await rekey(self._vault, caller=caller, source=source, resolve=resolve, clock=self._clock)
 
+    async def record_backup(self, backup: Backup, *, caller: Caller) -> int:
+        """Record a backup that was made of the database."""
+        return await self._auditing.backup_made(backup, caller=caller)
+
     async def audit(self, wanted: AuditFilter) -> list[AuditRecord]:
         """The audit records that are wanted."""
         return await self._auditing.records(wanted)
@@ -290,10 +295,5 @@ class FrontDoor:
 
     def ready(self, site: str | None = None) -> Health:
         """Whether every site (or the one named) holds a usable binding."""
-        snapshots = [self._known(site)] if site else self._configured()
+        snapshots = [self._known(site)] if site else configured(self._driver.snapshots.values())
         return readiness(snapshots, at=self._clock.now())
-
-    def _configured(self) -> list[Snapshot]:
-        """Every site but those whose file was taken away: they are nobody's business any more."""
-        known = self._driver.snapshots.values()
-        return [now for now in known if now.state is not State.UNCONFIGURED or now.findings]

@@ -16,6 +16,7 @@ from daemon.engine.history import ChainStatus, StateHistory
 from daemon.ports import (
     AuditFilter,
     AuditRecord,
+    Backup,
     BindReport,
     DirectoryObject,
     ExportFormat,
@@ -260,6 +261,12 @@ class Operations(Protocol):
         """Seal every record of the vault with the key at `source`, or with a new key file.
 
         Raises `RequestRefused` (`vault-key-configured`, `vault-locked`), `daemon.ports.JournalUnavailable`.
+        """
+
+    async def record_backup(self, backup: Backup, *, caller: Caller) -> int:
+        """Record a backup that was made of the database; the record's number.
+
+        Raises `RequestRefused` (`backup-of-another-trail`), `daemon.ports.JournalUnavailable`.
         """
 
     async def audit(self, wanted: AuditFilter) -> list[AuditRecord]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from daemon.engine.operations import Check, Health
 from states import Snapshot, State, is_ready
+
+
+def configured(known: Iterable[Snapshot]) -> list[Snapshot]:
+    """Every site but those whose file was taken away: they are nobody's business any more."""
+    return [now for now in known if now.state is not State.UNCONFIGURED or now.findings]
 
 
 def readiness(snapshots: Sequence[Snapshot], *, at: datetime) -> Health:

@@ -14,6 +14,7 @@ from daemon.engine.operations import Operations
 from daemon.ports import Clock, Observer
 from daemon.web.audit import AuditHandlers
 from daemon.web.auth import Door, Scope, is_loopback
+from daemon.web.backups import BackupHandlers
 from daemon.web.binds import BindHandlers
 from daemon.web.config import ConfigHandlers
 from daemon.web.control import ControlHandlers
@@ -205,6 +206,7 @@ class WebServer:
         yield "POST", "/api/v1/sites/{site}/rebind", control.rebind, Scope.OPERATE
         yield "POST", "/api/v1/sites/{site}/doctor", control.doctor, Scope.OPERATE
         yield "POST", "/api/v1/sites/{site}/unbind", control.unbind, Scope.ADMIN
+        yield "POST", "/api/v1/backups", BackupHandlers(self._operations).record, Scope.ADMIN
         yield "POST", "/api/v1/vault/rekey", VaultHandlers(self._operations).rekey, Scope.ADMIN
 
     def _token_routes(self) -> Iterator[Route]:

@@ -29,6 +29,7 @@ from daemon.engine.operations import (
 from daemon.ports import (
     AuditFilter,
     AuditRecord,
+    Backup,
     BindReport,
     Clock,
     ExportFormat,
@@ -110,6 +111,8 @@ class MemoryEngine:
         self.reloads: list[Caller] = []
         self.examined: list[tuple[str, Caller, bool]] = []
         self.rekeys: list[tuple[Caller, SecretSource | None]] = []
+        self.backups: list[tuple[Caller, Backup]] = []
+        self.backup_refusal: Exception | None = None
         self.rekey_refusal: Exception | None = None
         self.config_refusal: Exception | None = None
         self.config_written = ConfigWritten(etag='"2"', backup="", reload=ReloadAnswer(outcome="unchanged"))
@@ -323,6 +326,12 @@ class MemoryEngine:
             raise self.rekey_refusal
         self.rekeys.append((caller, source))
         return Rekeyed(records=2, left=(), old_key="0123456789abcdef", new_key="fedcba9876543210")
+
+    async def record_backup(self, backup: Backup, *, caller: Caller) -> int:
+        if self.backup_refusal is not None:
+            raise self.backup_refusal
+        self.backups.append((caller, backup))
+        return 7
 
     async def config(self, site: str) -> ConfigView:
         self._known(site)
