@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-ExportFormat = Literal["jsonl", "csv"]
-"""JSON lines can be verified as a chain; CSV is for reading in a spreadsheet."""
+ExportFormat = Literal["jsonl", "csv", "syslog", "cef", "ocsf"]
+"""JSON lines can be verified as a chain; CSV is for reading in a spreadsheet, the others for who collects events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.ports import AuditRecord, ChainReport
 
 _LOOK_EVERY: Final = 0.5
+_FORMATS: Final = ("jsonl", "csv", "syslog", "cef", "ocsf")
 
 
 def add(root: Parser) -> None:
@@ -73,11 +74,17 @@ def _add_tail(parser: Parser) -> None:
 def _add_export(parser: Parser) -> None:
     export = parser.command(
         "export",
-        help="write the whole trail: jsonl can be verified anywhere, csv is for reading",
-        example="sitebind audit export --format csv --output audit.csv",
+        help="write the whole trail: jsonl can be verified anywhere, csv is for reading, the others for a SIEM",
+        example="sitebind audit export --format csv --output audit.csv\n\n"
+        "syslog is RFC 5424, cef the Common Event Format 0, ocsf version 1.3.0 of that schema",
         execute=_export,
     )
-    export.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default: jsonl")
+    export.add_argument("--format", choices=_FORMATS, default="jsonl", help="default: jsonl")
+    export.add_argument(
+        "--octet-counting",
+        action="store_true",
+        help="with syslog: each message's length before it and no line end, as receivers on TCP and TLS want it",
+    )
     export.add_argument("--output", metavar="FILE", type=Path, help="whole or not at all; default: standard output")
     add_database(export)
 
@@ -225,28 +232,32 @@ class _Lines:
 
 def _export(args: argparse.Namespace) -> int:
     from daemon.store.audit import export_file
+    from daemon.store.audit_syslog import counted as octets_counted
 
+    if args.octet_counting and args.format != "syslog":
+        raise Failure("--octet-counting is a framing of syslog messages: add --format syslog.", Exit.USAGE)
     path = database(args)
     with _readable():
-        lines = export_file(path, args.format)
+        lines: Iterable[str] = export_file(path, args.format)
+        lines, end = (map(octets_counted, lines), "") if args.octet_counting else (lines, "\n")
         if args.output is None:
             for line in lines:
-                print(line)
+                print(line, end=end)
             return Exit.WELL
-        written = _write_whole(args.output, lines)
+        written = _write_whole(args.output, lines, end=end)
     records = written - (args.format == "csv")
     print(f"{counted(records, 'record')} written to {args.output}", file=sys.stderr)
     return Exit.WELL
 
 
-def _write_whole(path: Path, lines: Iterable[str]) -> int:
+def _write_whole(path: Path, lines: Iterable[str], *, end: str) -> int:
     """Write beside the file and rename, so that a half export never looks like a whole one."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
         ) as file:
             try:
-                number = _write_lines(file, lines)
+                number = _write_lines(file, lines, end=end)
             except BaseException:
                 Path(file.name).unlink()
                 raise
@@ -256,10 +267,10 @@ def _write_whole(path: Path, lines: Iterable[str]) -> int:
     return number
 
 
-def _write_lines(file: Any, lines: Iterable[str]) -> int:
+def _write_lines(file: Any, lines: Iterable[str], *, end: str) -> int:
     number = 0
     for line in lines:
-        file.write(f"{line}\n")
+        file.write(f"{line}{end}")
         number += 1
     file.flush()
     os.fsync(file.fileno())

@@ -61,7 +61,10 @@ def execute(args: argparse.Namespace) -> int:
     for part in bundle.left_out:
         print(f"left out: {plain(part['file'])}: {plain(part['why'])}", file=sys.stderr)
     print(f"{counted(len(bundle.parts), 'part')} written to {path}; only you can read it.")
-    print(f"It holds no password, key or token, but e-mail addresses and host names. {_look(path)}")
+    print(
+        "It holds e-mail addresses and host names, and of the configuration no secret. What somebody typed in the wrong"
+    )
+    print(f"place may stand in the records and the log. {_look(path)}")
     return Exit.WELL
 
 

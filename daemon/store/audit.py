@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from daemon.ports import AuditRecord, ChainReport, ExportFormat
+from daemon.store.audit_cef import cef_line
+from daemon.store.audit_ocsf import ocsf_line
+from daemon.store.audit_syslog import syslog_line
 from daemon.store.chain import COLUMNS, START, Head, Row, Walk, canonical
 from daemon.store.connection import uri
 from daemon.store.rows import record_of
@@ -110,7 +113,13 @@ def csv_line(record: AuditRecord) -> str:
     return out.getvalue().removesuffix("\r\n")
 
 
-LINES: Mapping[ExportFormat, Callable[[AuditRecord], str]] = {"jsonl": json_line, "csv": csv_line}
+LINES: Mapping[ExportFormat, Callable[[AuditRecord], str]] = {
+    "jsonl": json_line,
+    "csv": csv_line,
+    "syslog": syslog_line,
+    "cef": cef_line,
+    "ocsf": ocsf_line,
+}
 """How an export writes a record."""
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Final
+from typing import Final, cast
 
 from aiohttp import web
 
@@ -31,7 +31,11 @@ _TAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MEDIA_TYPES: Final[dict[ExportFormat, str]] = {
     "jsonl": "application/x-ndjson; charset=utf-8",
     "csv": "text/csv; charset=utf-8; header=present",
+    "syslog": "text/plain; charset=utf-8",
+    "cef": "text/plain; charset=utf-8",
+    "ocsf": "application/x-ndjson; charset=utf-8",
 }
+_ENDINGS: Final[dict[ExportFormat, str]] = {"syslog": "log", "cef": "cef.log", "ocsf": "ocsf.jsonl"}
 
 
 class AuditHandlers:
@@ -54,7 +58,7 @@ class AuditHandlers:
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         """The records as a file. It breaks off where it cannot be finished, so that half of it never looks whole."""
-        kind: ExportFormat = "csv" if one_of(request, "format", ("jsonl", "csv")) == "csv" else "jsonl"
+        kind = cast("ExportFormat", one_of(request, "format", tuple(_MEDIA_TYPES)))
         limit = page_size(request, default=0, most=sys.maxsize) if "limit" in request.query else None
         wanted = audit_filter(request, limit=limit)
         headers = _headers(kind, _file_name(kind, wanted.site, self._clock.now()))
@@ -89,7 +93,7 @@ def _headers(kind: ExportFormat, name: str) -> dict[str, str]:
 def _file_name(kind: ExportFormat, site: str | None, at: datetime) -> str:
     """A name that sorts by time; a site stands in it where every file system takes its id."""
     of = f"-{site}" if site is not None and _TAME.fullmatch(site) else ""
-    return f"sitebind-audit{of}-{at:%Y%m%dT%H%M%SZ}.{kind}"
+    return f"sitebind-audit{of}-{at:%Y%m%dT%H%M%SZ}.{_ENDINGS.get(kind, kind)}"
 
 
 async def _send(request: web.Request, response: web.StreamResponse, first: bytes, pieces: AsyncIterator[bytes]) -> None:

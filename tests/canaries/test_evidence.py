@@ -14,6 +14,8 @@ import pytest
 from daemon.cli import main
 from daemon.engine.log import configure_logging
 from daemon.engine.log_tail import TAIL
+from daemon.ports import ExportFormat
+from daemon.store.audit import LINES, export_file
 from states import State
 from tests.canaries.hunt import hunt
 from tests.canaries.scene import Scene, loud, scene
@@ -65,3 +67,20 @@ async def test_the_archive_for_a_support_case_holds_no_secret(tmp_path: Path, me
         TAIL.add(here.secrets.vault_key.text)
         planted = await archive_of(here, tmp_path / "case.tar.gz", "--no-doctor")
         assert {find.place for find in hunt(secrets, planted)} == {"log.txt"}
+
+
+@pytest.mark.parametrize("form", list(LINES))
+async def test_no_form_of_the_trail_holds_a_secret(tmp_path: Path, form: ExportFormat) -> None:
+    """From the file and over the API, after a bind that went well and one that did not."""
+    async with scene(tmp_path, ManualClock()) as here:
+        await here.run.reach(State.BOUND)
+        here.run.sandbox.script.start("wrong-password")
+        assert (await here.bind())["state"] == "failed"
+        secrets = [*here.secrets.all(), *here.issued.values()]
+        url = f"{here.run.daemon.web.url}/api/v1/audit/export?format={form}"
+        async with here.run.http.get(url) as answer:
+            exported = await answer.read()
+        lines = "\n".join(export_file(here.run.daemon.journal.path, form))
+        assert "bind_failed" in lines
+        assert b"bind_failed" in exported
+        assert hunt(secrets, {"file": lines, "API": exported}) == []

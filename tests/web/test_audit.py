@@ -112,6 +112,24 @@ async def test_an_export_for_spreadsheets_holds_no_formula(engine: MemoryEngine,
     assert reply.headers["Content-Disposition"].endswith('.csv"')
 
 
+@pytest.mark.parametrize(
+    "form, content_type, ending",
+    [
+        ("syslog", "text/plain", ".log"),
+        ("cef", "text/plain", ".cef.log"),
+        ("ocsf", "application/x-ndjson", ".ocsf.jsonl"),
+    ],
+)
+async def test_an_export_for_collectors_is_a_line_a_record(
+    engine: MemoryEngine, api: DescribedClient, form: str, content_type: str, ending: str
+) -> None:
+    reply = await api.get(f"/api/v1/audit/export?format={form}&limit=3")
+    assert len(reply.text.splitlines()) == 3
+    assert reply.headers["Content-Type"] == f"{content_type}; charset=utf-8"
+    assert reply.headers["Content-Disposition"].endswith(f'Z{ending}"')
+    assert engine.exports[0][1] == form
+
+
 async def test_an_export_that_cannot_begin_is_a_problem(engine: MemoryEngine, api: DescribedClient) -> None:
     """Unknown site, unknown format, a number that is none, and a journal that cannot record it."""
     assert (await api.get("/api/v1/audit/export?site=nobody")).code == "unknown-site"
