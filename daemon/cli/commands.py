@@ -18,6 +18,7 @@ from daemon.cli import (
     rebind,
     reload,
     resolve,
+    restore,
     run,
     sandbox,
     status,
@@ -59,6 +60,7 @@ def parser() -> Parser:
         token,
         vault,
         backup,
+        restore,
         healthcheck,
     )
     for command in commands:

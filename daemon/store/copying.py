@@ -1,4 +1,4 @@
-"""A whole, consistent and proven copy of a database that may be in use. Called by `sitebind backup`.
+"""A whole, consistent and proven copy of a database that may be in use. Called by `sitebind backup` and `restore`.
 
 SQLite's backup in one step, over a read-only connection: what is committed when it begins is in the copy, also what
 lies in the write-ahead log alone, page by page as it is. The daemon goes on recording meanwhile; only the folding in
@@ -37,16 +37,17 @@ def copied(database: Path, target: Path) -> Iterator[Backup]:
     coming = target.with_name(f".{target.name}.{os.getpid()}.coming")
     coming.unlink(missing_ok=True)
     try:
-        _copy(database, coming)
-        _sync(coming)
+        copy(database, coming)
+        sync(coming)
         yield _proven(coming, target)
         coming.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     finally:
         coming.unlink(missing_ok=True)
 
 
-def _copy(database: Path, coming: Path) -> None:
+def copy(database: Path, coming: Path) -> None:
+    """Copy what is committed into the private file `coming`. Raises as `copied` does."""
     if not coming.parent.is_dir():
         raise BackupRefused(f"{coming.parent}: there is no such folder. Make it, or name another with --output.")
     make_private(coming)
@@ -60,10 +61,10 @@ def _copy(database: Path, coming: Path) -> None:
 
 
 def _take_pages(source: sqlite3.Connection, coming: Path) -> None:
-    with closing(sqlite3.connect(uri(coming, "rw"), uri=True, isolation_level=None)) as copy:
-        source.backup(copy)
+    with closing(sqlite3.connect(uri(coming, "rw"), uri=True, isolation_level=None)) as target:
+        source.backup(target)
         # One file that is complete by itself; the daemon turns write-ahead logging on when it opens it.
-        copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+        target.execute("PRAGMA journal_mode = DELETE").fetchone()
 
 
 def _proven(coming: Path, target: Path) -> Backup:
@@ -91,7 +92,8 @@ def examined(file: Path) -> ChainReport:
     return verify_file(file)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or what a folder lists, durable. Raises OSError."""
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)

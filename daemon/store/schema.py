@@ -65,15 +65,21 @@ def applied(connection: sqlite3.Connection) -> int:
 def migrate(connection: sqlite3.Connection, known: list[Migration] | None = None) -> int:
     """Bring the database to this version's schema and return its number. Raises `SchemaRefused`."""
     known = migrations() if known is None else known
-    present = applied(connection)
-    if present > len(known):
-        raise SchemaRefused(
-            f"the database was written by a newer sitebind: its schema is {present}, this version knows "
-            f"{len(known)}. Install that version again, or restore the backup made before the upgrade."
-        )
+    present = not_newer(connection, known=len(known))
     for migration in known[present:]:
         _apply(connection, migration)
     return len(known)
+
+
+def not_newer(connection: sqlite3.Connection, *, known: int) -> int:
+    """The number of the last migration. Raises `SchemaRefused` when this version does not know it."""
+    present = applied(connection)
+    if present > known:
+        raise SchemaRefused(
+            f"the database was written by a newer sitebind: its schema is {present}, this version knows "
+            f"{known}. Install that version again, or restore the backup made before the upgrade."
+        )
+    return present
 
 
 def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
