@@ -7,7 +7,9 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from daemon.engine.operations import Caller
 from daemon.engine.tokens import digest_of
+from daemon.ports import Scope
 from daemon.web.sessions import IDLE_SECONDS, LONGEST_SECONDS, Sessions
 from tests.clock import ManualClock
 from tests.page.browsing import Visitor
@@ -64,6 +66,17 @@ async def test_a_wrong_token_is_told_at_the_field_and_recorded(visitor: Visitor,
     assert 'href="#token"' in seen.html
     assert "not-the-token" not in seen.html
     assert "call_refused" in engine.access.journal.events()
+
+
+async def test_a_token_that_opens_no_page_gives_no_session(visitor: Visitor, engine: MemoryEngine) -> None:
+    """Its session would be refused on every page, with nothing there to end it by."""
+    _, secret = await engine.access.tokens.create(
+        "prometheus", frozenset({Scope.METRICS}), lifetime=None, caller=Caller(actor="test")
+    )
+    seen = await visitor.sign_in(secret.reveal())
+    assert (seen.status, "scope metrics alone" in seen.words) == (403, True)
+    assert engine.access.journal.events().count("signed_in") == 0
+    assert (await visitor.open("/")).status == 200
 
 
 @pytest.mark.parametrize("next_", ["//evil.example", "/\\evil.example", "https://evil.example", "/\n/evil.example"])

@@ -30,7 +30,8 @@ async def check_form(request: web.Request, sessions: Sessions) -> None:
         raise HttpProblem(
             403,
             "form-too-old",
-            "This form was made before sitebind was restarted or for another browser, so nothing was done.",
+            "This form was made for another session: before somebody signed in or out in this browser, before sitebind "
+            "was restarted, or in another browser; nothing was done.",
             remedy="Open the page again and send the form from there. The browser must accept cookies.",
         )
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from daemon.engine.access import Access
 from daemon.engine.tokens import digest_of
-from daemon.web.auth import REQUEST_ID, Door
+from daemon.web.auth import REQUEST_ID, Door, Principal, Scope
 from daemon.web.errors import HttpProblem
 from daemon.web.sessions import Sessions, cookie_of, set_cookie
 from daemon.web.ui.forms import fields_of
@@ -31,12 +31,14 @@ class SigningIn:
         return self._form(request, next_=_own_path(request.query.get("next", "")))
 
     async def sign_in(self, request: web.Request) -> web.Response:
-        """Exchange the token. Raises `HttpProblem`: 401 for a token that is unknown or has expired."""
+        """Exchange the token. Raises `HttpProblem`: 401 for an unknown or expired one, 403 without the scope read."""
         fields = fields_of(request)
         token = fields.get("token", "").strip()
         if not token:
             raise HttpProblem(422, "token-missing", "Type or paste a token.")
         principal = self._door.with_token(token, request)
+        if Scope.READ not in principal.scopes:
+            raise _opens_no_page(principal)
         await self._access.signed(principal.actor, request[REQUEST_ID], event="signed_in")
         old = cookie_of(request)
         if old is not None:
@@ -69,6 +71,16 @@ class SigningIn:
     ) -> web.Response:
         context = {"next": next_, "problem": problem, "interrupted": interrupted}
         return self._renderer.page(request, "sign_in.html", context, status=problem.status if problem else 200)
+
+
+def _opens_no_page(principal: Principal) -> HttpProblem:
+    held = ", ".join(sorted(scope.value for scope in principal.scopes)) or "nothing"
+    return HttpProblem(
+        403,
+        "scope-missing",
+        f"This token has the scope {held} alone, with which no page can be opened.",
+        remedy="Make one on the server: sitebind token create NAME --scope admin (or read, or operate).",
+    )
 
 
 def _sent(request: web.Request) -> dict[str, str]:
