@@ -15,6 +15,8 @@ from daemon.engine.operations import OneTimeSignIn, UserSignIn
 from daemon.ports import Secret
 from daemon.web.errors import HttpProblem
 
+LONGEST_EMAIL: Final = 320
+LONGEST_PASSWORD: Final = 1024
 BODY_WITHIN: Final = 10.0
 """Seconds that a caller has to send its body."""
 
@@ -102,7 +104,7 @@ async def rebind_order(request: web.Request) -> RebindOrder:
     if not body:
         return DEFAULT_ORDER
     reason = _text(body, "reason", most=500) or DEFAULT_ORDER.reason
-    email, password = _text(body, "email", most=320), _text(body, "password", most=1024)
+    email, password = _text(body, "email", most=LONGEST_EMAIL), _text(body, "password", most=LONGEST_PASSWORD)
     how = _user_sign_in(body)
     if email is None and password is None and how is None:
         return RebindOrder(reason=reason)

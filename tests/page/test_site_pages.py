@@ -211,6 +211,8 @@ async def test_a_bind_with_a_typed_sign_in_uses_it(admin: Visitor, engine: Memor
         ({"email": "me@b.c", "password": ""}, "Type the password"),
         ({"email": "", "password": "pw"}, "Type the e-mail address"),
         ({"email": "me", "password": "pw"}, "not an e-mail address"),
+        ({"email": f"{'m' * 320}@b.c", "password": "pw"}, "not an e-mail address"),
+        ({"email": "me@b.c", "password": "p" * 1025}, "1024 characters at most"),
     ],
 )
 async def test_half_a_sign_in_is_told_at_its_field(

@@ -10,6 +10,7 @@ from daemon.engine.operations import OneTimeSignIn, RequestRefused, SiteView, Us
 from daemon.ports import BindReport, Secret
 from daemon.web.auth import Door, caller
 from daemon.web.errors import HttpProblem
+from daemon.web.requests import LONGEST_EMAIL, LONGEST_PASSWORD
 from daemon.web.ui.drawing import state_diagram
 from daemon.web.ui.forms import fields_of
 from daemon.web.ui.frame import SiteFrame
@@ -116,8 +117,10 @@ def _wrong(email: str, password: str) -> dict[str, str]:
         return {}
     if not email:
         return {"email": "Type the e-mail address that the password belongs to."}
-    if "@" not in email or not email.isprintable():
+    if "@" not in email or not email.isprintable() or len(email) > LONGEST_EMAIL:
         return {"email": "This is not an e-mail address."}
+    if len(password) > LONGEST_PASSWORD:
+        return {"password": f"A password has {LONGEST_PASSWORD} characters at most; this one is longer."}
     return {} if password else {"password": "Type the password, or leave both empty to use the configured sign-in."}
 
 
