@@ -119,6 +119,17 @@ def make_base(folder: Path) -> Root:
     return Root(folder)
 
 
+def checked_out(root: Root, at: str) -> None:
+    """Put a checkout of what is here into a root: what git knows or would take, nothing else."""
+    listed = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY)
+    assert listed.code == 0, listed
+    for name in filter(None, listed.out.split("\0")):
+        if (REPOSITORY / name).is_file():
+            goal = root.at(at) / name
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, goal)
+
+
 def copy_of(base: Root, folder: Path) -> Root:
     said = run(["cp", "-a", base.folder, folder], within=_LONGEST_STEP)
     assert said.code == 0, said

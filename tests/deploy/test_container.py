@@ -18,11 +18,13 @@ import pytest
 from tests.acceptance.installation import site_sections
 from tests.acceptance.processes import REPOSITORY, Program, Said, a_free_port, run, sitebind
 from tests.acceptance.simulated import Simulated
-from tests.deploy.containerfile import CONTAINERFILE, Root, Stage, copy_of, make_base, stages
+from tests.deploy.containerfile import CONTAINERFILE, Root, Stage, checked_out, copy_of, make_base, stages
+from tests.deploy.units import UNIT
 from tests.running import write
 
 BEFORE, BUILD, FINAL = stages()
 TOKEN = "a token for the test"
+INSTALLING = REPOSITORY / "docs" / "install.md"
 
 
 @pytest.mark.parametrize("stage", [BUILD, FINAL], ids=["build", "final"])
@@ -115,20 +117,24 @@ class Image:
 
 
 @pytest.fixture(scope="module")
-def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    folder = tmp_path_factory.mktemp("image")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Root]:
+    folder = tmp_path_factory.mktemp("roots")
     try:
-        base = make_base(folder / "base")
-        build = copy_of(base, folder / "build")
-        build.build(BUILD, {})
-        final = copy_of(base, folder / "final")
-        final.build(FINAL, {BUILD.name: build})
-        # What an engine adds to every container.
-        final.at("/run/secrets").mkdir(parents=True, exist_ok=True)
-        final.at("/etc/hosts").write_text("127.0.0.1 localhost\n")
-        yield Image(final)
+        yield make_base(folder / "base")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def image(base: Root) -> Image:
+    build = copy_of(base, base.folder.with_name("build"))
+    build.build(BUILD, {})
+    final = copy_of(base, base.folder.with_name("final"))
+    final.build(FINAL, {BUILD.name: build})
+    # What an engine adds to every container.
+    final.at("/run/secrets").mkdir(parents=True, exist_ok=True)
+    final.at("/etc/hosts").write_text("127.0.0.1 localhost\n")
+    return Image(final)
 
 
 @pytest.mark.parts
@@ -179,3 +185,17 @@ class TestWhatTheStepsMake:
             assert re.search(r"^Uid:\t10001\t10001\t10001\t10001$", owners, re.MULTILINE)
             assert re.search(r"^CapEff:\t0+$", owners, re.MULTILINE)
             assert program.stop() == 0
+
+    def test_the_commands_for_a_bare_machine_install_it_there(self, base: Root) -> None:
+        """As typed from docs/install.md into a root folder: up to what only a systemd that runs can do."""
+        (commands,) = re.findall(r"```sh bare\n(.*?)```", INSTALLING.read_text(encoding="utf-8"), re.DOTALL)
+        bare = copy_of(base, base.folder.with_name("bare"))
+        checked_out(bare, "/root/sitebind")
+        # A machine with systemd has this program already, and has asked its mirror before.
+        before = "apt-get update && apt-get install --yes --no-install-recommends systemd-standalone-sysusers"
+        said = bare.inside(["sh", "-ec", f"{before}; cd /root/sitebind; {commands}"])
+        assert said.code == 0, f"{said.out[-3000:]}\n{said.err[-3000:]}"
+        said = bare.inside(["sitebind", "check-config", "--config", "/etc/sitebind/config.ini"])
+        assert (said.code, "0 errors, 0 warnings" in said.out) == (0, True), said
+        assert bare.inside(["stat", "--format", "%U %a", "/etc/sitebind/config.ini"]).out == "sitebind 600\n"
+        assert bare.at("/etc/systemd/system/sitebind.service").read_text() == UNIT.read_text()

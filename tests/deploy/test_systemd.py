@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.installation import Installation
-from tests.acceptance.processes import Program, console_script, run
+from tests.acceptance.processes import REPOSITORY, Program, console_script, run, sitebind
 from tests.deploy.units import FOLDER, RELOAD_DROP_IN, UNIT, allowed_calls, analysed, installed, settings
 
 MOST_EXPOSED = 2.0
+INSTALLING = REPOSITORY / "docs" / "install.md"
 
 
 @pytest.mark.parts
@@ -80,10 +81,34 @@ def test_the_unit_speaks_the_daemons_protocol() -> None:
     assert not unit.keys() & {"DynamicUser", "EnvironmentFile", "LoadCredential"}
 
 
-def test_a_broken_configuration_is_not_started_again_and_again(installation: Installation) -> None:
+def test_what_ends_by_itself_is_started_again_and_what_is_stopped_is_not(installation: Installation) -> None:
+    unit = settings(UNIT)
+    assert unit["Restart"] == ["on-failure"], "0 is the code after a stop in order, and no failure"
+    assert not any(name.startswith("RestartPrevent") for name in unit)
     installation.save(daemon={"listen": "nowhere"})
-    said = installation.sitebind("run")
-    assert settings(UNIT)["RestartPreventExitStatus"] == [str(said.code)]
+    assert installation.sitebind("run").code == 2
+
+
+@pytest.mark.parts
+def test_the_drop_in_of_the_documents_fits_the_unit(tmp_path: Path) -> None:
+    found = re.search(r"```ini drop-in\n(.*?)```", INSTALLING.read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None
+    unit = installed(tmp_path)
+    drop_in = tmp_path / "sitebind.service.d" / "read-only.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(found[1])
+    said = analysed("verify", unit)
+    assert (said.code, said.out, said.err) == (0, "", "")
+
+
+def test_the_example_configuration_is_right_and_stays_within_the_units_folders() -> None:
+    config = FOLDER / "config.ini"
+    said = sitebind("check-config", "--config", config)
+    assert said.code == 0, said
+    assert "0 errors, 0 warnings" in said.out
+    text = config.read_text(encoding="utf-8")
+    assert "\ndatabase = /var/lib/sitebind/" in text
+    assert "\nsocket = /run/sitebind/" in text
 
 
 def test_the_drop_in_for_newer_systemd_replaces_the_signal_by_the_type() -> None:
