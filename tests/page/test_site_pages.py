@@ -146,6 +146,7 @@ async def test_findings_stand_at_their_fields_and_nothing_typed_is_lost(admin: V
     engine.config_refusal = ConfigRejected((
         FieldFinding(section="account", option="smtp_address", line=3, severity="error", text="not an address"),
         FieldFinding(section="", option="", line=None, severity="error", text="the file as a whole"),
+        FieldFinding(section="binding", option="email", line=None, severity="error", text="none either"),
     ))  # fmt: skip
     await admin.open("/sites/default/accounts")
     seen = await admin.send(
@@ -158,7 +159,8 @@ async def test_findings_stand_at_their_fields_and_nothing_typed_is_lost(admin: V
         },
     )
     assert seen.status == 422
-    assert 'href="#account.smtp_address">not an address' in seen.html
+    assert 'href="#account.smtp_address">SMTP Address: not an address' in seen.html
+    assert "[binding] email: none either" in seen.words
     assert "the file as a whole" in seen.words
     assert "type it once more" in seen.words
     assert 'value="typed"' in seen.html
