@@ -51,15 +51,19 @@ class _Told:
     service: Service | None = None
     watchdog: Watchdog | None = None
     tasks: Tasks = field(default_factory=Tasks)
+    running: list[asyncio.Task[None]] = field(default_factory=list)
 
     def ready(self) -> None:
         if self.service is not None:
             self.service.ready()
-            self.tasks.start(self.service.run(), name="status line")
+            self.running.append(self.tasks.start(self.service.run(), name="status line"))
         if self.watchdog is not None:
-            self.tasks.start(self.watchdog.run(), name="watchdog")
+            self.running.append(self.tasks.start(self.watchdog.run(), name="watchdog"))
 
     def stopping(self) -> None:
+        # The workers end one by one from here on, and are not missed; the stop has a time limit of its own.
+        for task in self.running:
+            task.cancel()
         if self.service is not None:
             self.service.stopping()
 
@@ -121,5 +125,4 @@ async def run(parts: Parts, stop: asyncio.Event, *, announce: Callable[[str], No
             return EXIT_INTERNAL
         finally:
             gc.unfreeze()
-            await told.tasks.close(seconds=0.0)
     return EXIT_WELL
