@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+
+import pytest
 
 from daemon.config.provenance import OptionOrigin, provenance
 
@@ -46,3 +50,16 @@ def test_who_may_read_a_file_is_told(tmp_path: Path) -> None:
     file.write_text("")
     file.chmod(0o644)
     assert provenance(file)[0].exposed
+
+
+def test_a_folder_that_cannot_be_listed_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's refusal is arranged: for root, as whom these tests may run, there is none to be had."""
+
+    def refused(_folder: Path) -> list[Path]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("daemon.config.provenance.files_of", refused)
+    (found,) = provenance(tmp_path)
+    assert (found.file, found.unreadable, found.options) == (str(tmp_path), "permission denied", ())
