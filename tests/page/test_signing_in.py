@@ -162,3 +162,11 @@ async def test_the_least_used_session_makes_room(clock: ManualClock) -> None:
         await clock.advance(0.001)
         sessions.begin(str(number))
     assert sessions.digest_of(first, active=True) is None
+
+
+async def test_who_leaves_is_out_also_where_it_cannot_be_recorded(visitor: Visitor, engine: MemoryEngine) -> None:
+    await visitor.sign_in(TOKEN)
+    engine.access.journal.down = True
+    seen = await visitor.send("/sign-out")
+    assert seen.status == 200
+    assert "Sign out" not in seen.words

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from aiohttp import web
 
 from daemon.engine.access import Access
 from daemon.engine.tokens import digest_of
+from daemon.ports import JournalUnavailable
 from daemon.web.auth import REQUEST_ID, Door, Principal, Scope
 from daemon.web.errors import HttpProblem
 from daemon.web.sessions import Sessions, cookie_of, set_cookie
 from daemon.web.ui.forms import fields_of
 from daemon.web.ui.rendering import Renderer, see_other
+
+_log = logging.getLogger("sitebind.web")
 
 SIGN_IN: Final = "/sign-in"
 
@@ -52,11 +56,21 @@ class SigningIn:
         """End the session."""
         value = cookie_of(request)
         if value is not None and self._sessions.digest_of(value, active=False) is not None:
-            await self._access.signed(self._renderer.actor(request), request[REQUEST_ID], event="signed_out")
+            # Ended first: who leaves must be out, whether or not that can be written down.
             self._sessions.end(value)
+            await self._note_leaving(request)
         response = see_other("/")
         set_cookie(response, request, self._sessions.visitor())
         return response
+
+    async def _note_leaving(self, request: web.Request) -> None:
+        actor, request_id = self._renderer.actor(request), request[REQUEST_ID]
+        try:
+            await self._access.signed(actor, request_id, event="signed_out")
+        except JournalUnavailable as error:
+            _log.warning(
+                "%s signed out, which could not be recorded: %s", actor, error, extra={"request_id": request_id}
+            )
 
     def refused(self, request: web.Request, problem: HttpProblem) -> web.Response:
         """The form again, with what was wrong."""
