@@ -79,7 +79,10 @@ async def test_a_bind_is_told_from_its_beginning_to_its_end(run: Running) -> Non
         await run.rebind()
         events = await stream.until(lambda event: event.name == "site" and event.data["state"] == "bound")
     assert stream.retry == 3000
-    assert records_of(events) == await stored(run, after=before[-1]["seq"])
+    records = records_of(events)
+    # What is done about the older keys may be recorded after the site was bound.
+    assert records == (await stored(run, after=before[-1]["seq"]))[: len(records)]
+    assert "bind_succeeded" in [record["event"] for record in records]
     told = {"site": "default", "bind": "default-2"}
     assert [event.data for event in events if event.name == "bind"] == [
         {**told, "state": "open"},

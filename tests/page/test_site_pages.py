@@ -14,12 +14,12 @@ from daemon.engine.config_views import (
     FieldFinding,
     MergeLine,
 )
-from daemon.engine.operations import Caller, ConfigWritten, ReloadAnswer, SettingChange, SiteView
-from daemon.ports import Secret
+from daemon.engine.operations import Caller, ConfigWritten, Lookup, ReloadAnswer, SettingChange, SiteView
+from daemon.ports import DirectoryObject, ProviderFault, Resolution, Secret
 from states import Fault
 from tests.page.browsing import Visitor
 from tests.page.conftest import TOKEN, Visit
-from tests.web.memory_engine import CONFIG, MemoryEngine
+from tests.web.memory_engine import CONFIG, NOON, MemoryEngine
 
 TABS = ("accounts", "connection", "site", "bind", "directory", "audit", "unbind")
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{6007*6011}}"
@@ -315,6 +315,34 @@ class Hostile(MemoryEngine):
             binding=None if held is None else replace(held, company=EVIL, account_code=EVIL),
         )
 
+    async def lookup(self, site: str, lookup: Lookup) -> Resolution:
+        """A directory full of such names, or one that refuses with them."""
+        if lookup.fresh:
+            raise ProviderFault(Fault.UNREACHABLE, EVIL)
+        one = DirectoryObject(
+            kind="group",
+            id=EVIL,
+            display_name=EVIL,
+            primary_address=EVIL,
+            addresses=(EVIL,),
+            enabled=None,
+            mail_enabled=True,
+            source=EVIL,
+        )
+        return Resolution(
+            wanted=EVIL,
+            objects=(one, one),
+            members=(one,),
+            near=(one,),
+            reasons=(EVIL,),
+            source=EVIL,
+            asked_at=NOON,
+            seconds=0.1,
+        )
+
+
+LOOKED_UP = ("/sites/default/directory?wanted=x&members=yes", "/sites/default/directory?wanted=x&fresh=yes")
+
 
 async def test_no_foreign_text_becomes_markup(visit: Visit) -> None:
     """Names, reasons, remedies, what was asked for and what was typed."""
@@ -330,6 +358,7 @@ async def test_no_foreign_text_becomes_markup(visit: Visit) -> None:
         "/",
         f"/?q={EVIL}",
         f"/sign-in?next=/{EVIL}",
+        *LOOKED_UP,
         *(f"/sites/{s}/{t}" for s in ("default", "other") for t in TABS),
     ]
     for address in addresses:
