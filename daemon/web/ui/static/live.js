@@ -131,6 +131,8 @@
     form.addEventListener("submit", (event) => {
       if (form.dataset.sent) event.preventDefault();
       form.dataset.sent = "yes";
+      // Who stops the browser while it waits must be able to send again.
+      setTimeout(() => delete form.dataset.sent, 5000);
     });
   }
   addEventListener("pageshow", () => {
