@@ -29,7 +29,7 @@ LONGEST = 0.020
 """Seconds that no scrape may hold the loop at once."""
 
 PLAIN = "text/plain;version=0.0.4"
-VALUES = ("held", "last_success", "verified", "expiry", "retry_at")
+VALUES = ("held", "last_success", "verified", "expiry", "renewable", "verify_every", "retry_at")
 MOVES = tuple({(row.trigger, row.source.value, row.target.value) for row in TABLE if row.source is not row.target})
 
 

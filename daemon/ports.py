@@ -253,7 +253,7 @@ class Observer(Protocol):
     def bind_step(self, site: str, step: BindStep) -> None:
         """One step of an open bind ended."""
 
-    def bind_ended(self, site: str, *, result: str, fault: Fault | None, seconds: float) -> None:
+    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float) -> None:
         """A bind attempt ended: succeeded, failed or cancelled."""
 
     def upstream(self, endpoint: str, *, code: str, seconds: float) -> None:

@@ -39,9 +39,10 @@ class MetricsObserver:
         if step.status != "skipped":
             self._instruments.bind_step(step.step, seconds=step.seconds)
 
-    def bind_ended(self, site: str, *, result: str, fault: Fault | None, seconds: float) -> None:
+    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float) -> None:
         self._instruments.sites.add(site).bind_ended((result, fault.code if fault else ""))
-        self._instruments.bind_seconds.touch().observe(seconds)
+        # An exemplar is no label: it makes no series, and only OpenMetrics shows it.
+        self._instruments.bind_seconds.touch().observe(seconds, exemplar={"bind_id": bind_id})
 
     def upstream(self, endpoint: str, *, code: str, seconds: float) -> None:
         self._instruments.upstream_call(endpoint, code=code, seconds=seconds)

@@ -96,8 +96,8 @@ class Value(Family):
         return f'{self.name}{{site="{escaped(site.site)}"}} {number(self._read(site))}\n'
 
 
-class Timestamp(Value):
-    """A moment a site, in Unix seconds."""
+class Seconds(Value):
+    """A moment a site, in Unix time, or a length of time."""
 
     unit = "seconds"
 
@@ -176,22 +176,32 @@ FAMILIES: tuple[Family, ...] = (
         labels=("result", "fault"),
         known=ENDINGS,
     ),
-    Timestamp(
+    Seconds(
         "sitebind_last_bind_success_timestamp_seconds",
         "When the site was bound last, in Unix time; 0 when never.",
         of="last_bind_success",
     ),
-    Timestamp(
+    Seconds(
         "sitebind_binding_verified_timestamp_seconds",
         "When the service last accepted the held binding, in Unix time; 0 when none is held.",
         of="verified",
     ),
-    Timestamp(
+    Seconds(
         "sitebind_credential_expiry_timestamp_seconds",
         "When the held binding expires, in Unix time; 0 when it never does or none is held.",
         of="credential_expiry",
     ),
-    Timestamp(
+    Value(
+        "sitebind_credential_renewable",
+        "1 while a sign-in is configured that refreshes the keys before they expire; 0 when that needs a person.",
+        of="renewable",
+    ),
+    Seconds(
+        "sitebind_verification_interval_seconds",
+        "How often the service is asked whether it still accepts the held binding; 0 while not configured.",
+        of="verify_every",
+    ),
+    Seconds(
         "sitebind_retry_at_timestamp_seconds",
         "When the next bind attempt starts by itself, in Unix time; 0 when none is planned.",
         of="retry_at",

@@ -20,10 +20,12 @@ class SiteValues:
         "identity",
         "last_bind_success",
         "moves",
+        "renewable",
         "retry_at",
         "site",
         "state",
         "verified",
+        "verify_every",
     )
 
     def __init__(self, site: str) -> None:
@@ -35,6 +37,8 @@ class SiteValues:
         self.verified = 0.0
         self.credential_expiry = 0.0
         self.retry_at = 0.0
+        self.renewable = 0
+        self.verify_every = 0
         # Sparse: what is missing is 0. Most of the label sets of most sites stay so.
         self.moves: dict[Move, int] = {}
         self.attempts: dict[Ending, int] = {}
@@ -44,6 +48,8 @@ class SiteValues:
         self.state = now.state
         self.retry_at = now.retry.due_at.timestamp() if now.retry else 0.0
         self.held = 1 if now.binding else 0
+        self.renewable = 1 if now.has_usable_credentials else 0
+        self.verify_every = now.terms.verify_every if now.terms else 0
         if now.binding is None:
             self.identity = (now.site_code, "", "", "")
             self.verified = self.credential_expiry = 0.0

@@ -153,7 +153,7 @@ class Performer:
         if task is not None and task.get_name() == f"bind {bind_id}":
             task.cancel()
         self._one_time.forget(site)
-        self._observer.bind_ended(site, result="cancelled", fault=None, seconds=0.0)
+        self._observer.bind_ended(site, bind_id=bind_id, result="cancelled", fault=None, seconds=0.0)
 
     async def _bind(
         self, snapshot: Snapshot, effect: StartBind, progress: Progress, *, earlier: asyncio.Task[None] | None
@@ -193,19 +193,19 @@ class Performer:
         *,
         seconds: float,
     ) -> None:
-        site, steps = snapshot.site, tuple(progress.steps)
+        site, bind_id, steps = snapshot.site, effect.bind_id, tuple(progress.steps)
         if isinstance(result, Bound):
-            self._observer.bind_ended(site, result="succeeded", fault=None, seconds=seconds)
+            self._observer.bind_ended(site, bind_id=bind_id, result="succeeded", fault=None, seconds=seconds)
             self._one_time.forget(site)
             event = BindSucceeded(attempt=effect.attempt, binding=result.binding, warnings=result.warnings, steps=steps)
             self._inbox.post(site, event)
             return
-        self._observer.bind_ended(site, result="failed", fault=result.fault, seconds=seconds)
+        self._observer.bind_ended(site, bind_id=bind_id, result="failed", fault=result.fault, seconds=seconds)
         if not result.fault.heals_by_itself:
             self._one_time.forget(site)
         self._inbox.post(site, self._failure(snapshot, effect, result, steps))
         if progress.sealed:
-            self._inbox.post(site, OrphanFound(bind_id=effect.bind_id))
+            self._inbox.post(site, OrphanFound(bind_id=bind_id))
 
     def _failure(
         self, snapshot: Snapshot, effect: StartBind, result: NotBound, steps: tuple[BindStep, ...]
@@ -226,7 +226,7 @@ class Performer:
 
     def _defect(self, site: str, effect: StartBind, progress: Progress, error: BaseException) -> None:
         """An error that no adapter classified: the attempt ends, a human is asked for, and its keys are revoked."""
-        self._observer.bind_ended(site, result="failed", fault=Fault.UNEXPECTED, seconds=0.0)
+        self._observer.bind_ended(site, bind_id=effect.bind_id, result="failed", fault=Fault.UNEXPECTED, seconds=0.0)
         self._one_time.forget(site)
         progress.skip_rest("a defect ended the attempt")
         self._inbox.post(

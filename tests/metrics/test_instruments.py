@@ -38,7 +38,8 @@ PROMISED = {
     "sitebind_transitions_total", "sitebind_ignored_events_total", "sitebind_bind_attempts_total",
     "sitebind_bind_duration_seconds", "sitebind_bind_step_duration_seconds",
     "sitebind_last_bind_success_timestamp_seconds", "sitebind_binding_verified_timestamp_seconds",
-    "sitebind_credential_expiry_timestamp_seconds", "sitebind_retry_at_timestamp_seconds",
+    "sitebind_credential_expiry_timestamp_seconds", "sitebind_credential_renewable",
+    "sitebind_verification_interval_seconds", "sitebind_retry_at_timestamp_seconds",
     "sitebind_config_last_reload_successful", "sitebind_config_last_reload_success_timestamp_seconds",
     "sitebind_upstream_requests_total", "sitebind_upstream_request_duration_seconds",
     "sitebind_http_requests_total", "sitebind_audit_records_total", "sitebind_audit_write_failures_total",
@@ -84,12 +85,13 @@ class Scene:
             expires_at=expires,
         )
         self.apply(site, BindSucceeded(attempt=attempt, binding=binding))
-        self.observer.bind_ended(site, result="succeeded", fault=None, seconds=0.7)
+        self.observer.bind_ended(site, bind_id=f"{site}-{attempt}", result="succeeded", fault=None, seconds=0.7)
 
     def fail(self, site: str, fault: Fault) -> None:
         self.apply(site, BindRequested(actor="http:127.0.0.1", reason="asked"))
-        self.apply(site, BindFailed(attempt=self.snapshots[site].attempt, fault=fault, detail="so"))
-        self.observer.bind_ended(site, result="failed", fault=fault, seconds=3)
+        attempt = self.snapshots[site].attempt
+        self.apply(site, BindFailed(attempt=attempt, fault=fault, detail="so"))
+        self.observer.bind_ended(site, bind_id=f"{site}-{attempt}", result="failed", fault=fault, seconds=3)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(name, labels)
@@ -145,7 +147,7 @@ def test_a_site_costs_few_series() -> None:
     scene = Scene("one")
     alone = scene.text().count("\n")
     scene.instruments.add_site("two")
-    assert scene.text().count("\n") - alone == 5 + 1 + 1 + len(MOVES) + len(ENDINGS) + 4 == 85
+    assert scene.text().count("\n") - alone == 5 + 1 + 1 + len(MOVES) + len(ENDINGS) + 6 == 87
 
 
 def test_a_bind_is_seen_in_all_its_metrics() -> None:
@@ -269,6 +271,47 @@ def test_no_label_can_be_made_up_by_anybody() -> None:
     assert scene.value("sitebind_http_requests_total", method="other", route="unmatched", code="405") == 1
     assert scene.value("sitebind_bind_step_duration_seconds_count", step="other") == 1
     assert scene.value("sitebind_bind_step_duration_seconds_count", step="connect") == 0
+
+
+def test_the_bind_histogram_names_the_attempt_and_only_in_open_metrics() -> None:
+    """One exemplar a bucket, the newest; it makes no series and costs the plain format nothing."""
+    scene = Scene("default")
+    scene.configure("default")
+    for _ in range(2):
+        scene.bind("default")
+    scene.fail("default", Fault.CREDENTIALS_REFUSED)
+    families = {family.name: family for family in open_metrics(scene.text(ACCEPT["open metrics"]))}
+    shown = {
+        sample.labels["le"]: (sample.exemplar.labels, sample.exemplar.value)
+        for sample in families["sitebind_bind_duration_seconds"].samples
+        if sample.exemplar
+    }
+    assert shown == {"1.0": ({"bind_id": "default-2"}, 0.7), "5.0": ({"bind_id": "default-3"}, 3)}
+    assert "bind_id" not in scene.text()
+    told = [line.partition(" # ")[0] for line in scene.text(ACCEPT["open metrics"]).splitlines() if "_bucket" in line]
+    assert told == [line for line in scene.text().splitlines() if "_bucket" in line]
+
+
+def test_the_longest_name_of_a_site_still_fits_into_an_exemplar() -> None:
+    """The format takes 128 characters; a site's id has 63 at most."""
+    site = "s" * 63
+    scene = Scene(site)
+    scene.observer.bind_ended(site, bind_id=f"{site}-{10**20}", result="succeeded", fault=None, seconds=1)
+    assert f'# {{bind_id="{site}-{10**20}"}} 1.0 ' in scene.text(ACCEPT["open metrics"])
+
+
+def test_whether_the_keys_renew_themselves_and_how_often_they_are_checked_is_told() -> None:
+    """The alerts need both: an expiry that somebody must act on, and a check that is overdue."""
+    scene = Scene("default")
+    assert scene.value("sitebind_credential_renewable", site="default") == 0
+    assert scene.value("sitebind_verification_interval_seconds", site="default") == 0
+    scene.configure("default")
+    assert scene.value("sitebind_credential_renewable", site="default") == 1
+    assert scene.value("sitebind_verification_interval_seconds", site="default") == 900
+    terms = Terms(fingerprint="f", credentials=None, automatic=False, verify_every=60)
+    scene.apply("default", ConfigAccepted(terms=terms, impact=Impact.APPLY, reason="no password any more"))
+    assert scene.value("sitebind_credential_renewable", site="default") == 0
+    assert scene.value("sitebind_verification_interval_seconds", site="default") == 60
 
 
 def test_no_created_series() -> None:
