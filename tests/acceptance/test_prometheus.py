@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
-from tests.acceptance.calls import Api
 from tests.acceptance.installation import Installation
-from tests.acceptance.processes import Program, Said, a_free_port, run, until
+from tests.acceptance.processes import Said, run, until
+from tests.acceptance.prometheus import prometheus, value
 
 pytestmark = [pytest.mark.slow, pytest.mark.parts]
-
-_CONFIG = """\
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: sitebind
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
-
-
-@contextmanager
-def prometheus(folder: Path, *, scrapes: int) -> Iterator[Api]:
-    """Debian's Prometheus over a configuration for one target; its own API."""
-    folder.mkdir()
-    (folder / "prometheus.yml").write_text(_CONFIG.format(port=scrapes))
-    port = a_free_port()
-    words = [
-        "prometheus",
-        f"--config.file={folder / 'prometheus.yml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    with Program(words, cwd=folder) as program:
-        program.line("Server is ready to receive web requests")
-        yield Api(port)
-
-
-def query(server: Api, expression: str) -> list[dict[str, Any]]:
-    answer = server.get(f"/api/v1/query?query={quote(expression)}")
-    assert answer["status"] == "success", answer
-    result: list[dict[str, Any]] = answer["data"]["result"]
-    return result
-
-
-def value(server: Api, expression: str) -> str:
-    """The single value of an expression, or nothing while there is none."""
-    found = query(server, expression)
-    return found[0]["value"][1] if len(found) == 1 else ""
 
 
 def test_prometheus_sees_the_target_up_and_the_site_bound_then_failed(
