@@ -10,16 +10,16 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
-from daemon.sandbox import small_world
+from tests.acceptance.conftest import installation, simulated
 from tests.acceptance.installation import Installation
-from tests.acceptance.processes import Program, a_free_port
-from tests.acceptance.simulated import Simulated
+from tests.acceptance.processes import Program
+
+__all__ = ["installation", "simulated"]  # fixtures, from where they stand once
 
 TOKEN = "the-pages-own-token"
 VIEWPORT = {"width": 1280, "height": 900}
@@ -48,27 +48,17 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def simulated(tmp_path: Path) -> Iterator[Simulated]:
-    folder = tmp_path / "mimecast"
-    folder.mkdir()
-    with Simulated(folder, small_world()) as running:
-        yield running
+def with_token(installation: Installation) -> Installation:
+    """The same, with a token to sign in with."""
+    installation.save(daemon={"api_token": f"literal:{TOKEN}"})
+    return installation
 
 
 @pytest.fixture
-def installation(tmp_path: Path, simulated: Simulated) -> Installation:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    installed = Installation(folder, simulated, a_free_port())
-    installed.save(daemon={"api_token": f"literal:{TOKEN}"})
-    return installed
-
-
-@pytest.fixture
-def daemon(installation: Installation) -> Iterator[Program]:
+def daemon(with_token: Installation) -> Iterator[Program]:
     """The daemon, running and bound."""
-    with installation.start() as program:
-        installation.api.reach("bound")
+    with with_token.start() as program:
+        with_token.api.reach("bound")
         yield program
 
 

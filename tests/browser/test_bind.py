@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from daemon.sandbox.world import DEMO_EMAIL, DEMO_PASSWORD
 from tests.acceptance.installation import Installation
@@ -193,3 +193,29 @@ def test_an_open_page_outlives_a_restart_of_the_daemon(
         installation.sitebind("rebind", "--wait")
         expect(page.locator("#heading .state")).to_have_text(re.compile("failed"))
         expect(interrupted).to_be_hidden()
+
+
+def test_what_happens_while_an_answer_is_on_its_way_is_not_missed(
+    daemon: Program, open_page: OpenPage, installation: Installation, simulated: Simulated
+) -> None:
+    """The page asks how the site stands; before the answer arrives, the site has failed."""
+    page = open_page("/sites/default/site")
+    held: list[str] = []
+
+    def hold(route: Route) -> None:
+        if held or "hx-request" not in route.request.headers:
+            route.continue_()
+            return
+        held.append(route.request.url)
+        answer = route.fetch()
+        simulated.trouble("wrong-password")
+        installation.sitebind("rebind", "--wait")
+        route.fulfill(response=answer)
+
+    ask = "htmx.trigger(document.body, 'resync')"
+    with page.expect_response(lambda answer: "hx-request" in answer.request.headers):
+        page.evaluate(ask)
+    page.route("**/sites/default/site", hold)
+    page.evaluate(ask)
+    expect(page.locator("#heading .state")).to_have_text(re.compile("failed"))
+    assert held

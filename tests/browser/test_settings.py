@@ -102,7 +102,8 @@ def test_a_reader_sees_no_button_that_would_be_refused(
 ) -> None:
     installation.save(daemon={"require_token": "yes"})
     said = installation.sitebind("token", "create", "reader", "--scope", "read")
-    token = said.out.split()[-1] if said.code == 0 else ""
+    assert said.code == 0, said.err
+    token = said.out.split()[-1]
     page = open_page("/")
     page.get_by_label("Token").fill(token)
     page.get_by_role("button", name="Sign in").click()
