@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from daemon.cli.exits import Exit, Failure
 from daemon.cli.parser import Parser, add_json, count
 from daemon.cli.place import daemon_settings, existing_configuration
 from daemon.cli.terminal import Palette, counted, plain
+from daemon.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
     from daemon.ports import AuditRecord, ChainReport
@@ -251,27 +250,9 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _write_whole(path: Path, lines: Iterable[str], *, end: str) -> int:
-    """Write beside the file and rename, so that a half export never looks like a whole one."""
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", newline="\n", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as file:
-            try:
-                number = _write_lines(file, lines, end=end)
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror or error}", Exit.FAILED) from None
-    return number
-
-
-def _write_lines(file: Any, lines: Iterable[str], *, end: str) -> int:
     number = 0
-    for line in lines:
-        file.write(f"{line}{end}")
-        number += 1
-    file.flush()
-    os.fsync(file.fileno())
+    with whole_file(path) as file:
+        for line in lines:
+            file.write(f"{line}{end}".encode())
+            number += 1
     return number

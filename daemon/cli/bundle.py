@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from daemon.cli.exits import Exit, Failure
+from daemon.cli.exits import Failure
+from daemon.cli.whole_file import whole_file
 
 FOLDER: Final = "sitebind-diagnostics"
 MANIFEST: Final = "manifest.json"
@@ -63,16 +62,5 @@ class Bundle:
 @contextmanager
 def bundled(path: Path, made_at: datetime) -> Iterator[Bundle]:
     """A bundle that becomes the file at `path`, for its owner only, once it is whole. Raises `Failure`."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
-                    yield Bundle(archive, made_at)
-                file.flush()
-                os.fsync(file.fileno())
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-        Path(file.name).replace(path)
-    except OSError as error:
-        raise Failure(f"{path} cannot be written: {error.strerror or error}", Exit.FAILED) from None
+    with whole_file(path) as file, tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        yield Bundle(archive, made_at)

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from daemon.durable import sync
+
 _log = logging.getLogger("sitebind.configuration")
 
 BACKUPS = "backups"
@@ -74,7 +76,7 @@ def replace(path: Path, data: bytes, *, over: bytes) -> None:
                 fresh.unlink(missing_ok=True)
             raise
     try:
-        settle(path.parent)
+        sync(path.parent)
     except OSError as reason:  # it is in place all the same
         _log.warning("the change of %s may not survive a power failure: %s", path, _words(reason))
 
@@ -90,7 +92,7 @@ def keep(path: Path, data: bytes, *, at: datetime) -> str:
         create(folder / name, data)
         for old in _backups(folder, path.name)[:-KEPT_BACKUPS]:
             old.unlink()
-        settle(folder)
+        sync(folder)
     return f"{BACKUPS}/{name}"
 
 
@@ -98,7 +100,7 @@ def ready(folder: Path) -> None:
     """Make a private folder, or see that the one that is there is private. Raises `OSError`."""
     if not folder.is_dir():
         folder.mkdir(mode=0o700)
-        settle(folder.parent)
+        sync(folder.parent)
     if stat.S_IMODE(folder.stat().st_mode) & 0o022:
         raise PermissionError(errno.EACCES, f"others may write to the folder {folder.name}")
 
@@ -116,15 +118,6 @@ def create(path: Path, data: bytes, *, like: os.stat_result | None = None) -> No
     except BaseException:
         path.unlink(missing_ok=True)
         raise
-
-
-def settle(folder: Path) -> None:
-    """Make the folder's names durable."""
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
 
 
 @contextmanager

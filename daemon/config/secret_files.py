@@ -14,6 +14,7 @@ from pathlib import Path
 from daemon.config import filing
 from daemon.config.problems import Key
 from daemon.config.textfile import Unreadable, read_small
+from daemon.durable import sync
 from daemon.ports import Secret
 
 FOLDER = "secrets"
@@ -56,7 +57,7 @@ def store(config: Path, name: str, secret: Secret) -> None:
     with filing.told(config):
         filing.ready(folder)
         filing.create(folder / name, secret.reveal().encode())
-        filing.settle(folder)
+        sync(folder)
 
 
 def discard(config: Path, names: Iterable[str]) -> None:
@@ -80,7 +81,7 @@ def sweep(config: Path, site: str, *, in_use: Collection[Path]) -> list[str]:
     for file in gone:
         file.unlink(missing_ok=True)
     if gone:
-        filing.settle(folder)
+        sync(folder)
     return [file.name for file in gone]
 
 

@@ -1,6 +1,6 @@
 """What may be asked of the running engine, in plain values. The web layer calls this and nothing else of the engine.
 
-Implemented by `daemon.engine.supervisor.Supervisor`.
+Implemented by `daemon.engine.front.FrontDoor`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from daemon.durable import sync
 from daemon.ports import Backup, ChainReport
 from daemon.store.audit import verify_file
 from daemon.store.connection import BUSY_MILLISECONDS, make_private, uri
@@ -90,12 +91,3 @@ def examined(file: Path) -> ChainReport:
     if said != "ok":
         raise BackupRefused(f"{file} is damaged: SQLite says {said!r}. Look at the disk's health.")
     return verify_file(file)
-
-
-def sync(path: Path) -> None:
-    """Make a file, or what a folder lists, durable. Raises OSError."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

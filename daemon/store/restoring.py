@@ -15,9 +15,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from daemon.durable import sync
 from daemon.ports import ChainReport, JournalEntry
 from daemon.store.connection import uri
-from daemon.store.copying import BackupRefused, copy, examined, sync
+from daemon.store.copying import BackupRefused, copy, examined
 from daemon.store.holder import Holder
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import migrations, not_newer

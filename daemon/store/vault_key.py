@@ -14,6 +14,7 @@ import os
 import secrets
 from pathlib import Path
 
+from daemon.durable import sync
 from daemon.ports import VaultLocked
 
 SIZE = 32
@@ -66,13 +67,13 @@ def coming(path: Path) -> Path:
 def take_over(path: Path) -> None:
     """Put the key that was coming in the place of the old one, whole or not at all. Raises OSError."""
     coming(path).replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def forget(path: Path) -> None:
     """Remove a key file that opens nothing. Raises OSError; one that is gone is well."""
     path.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def make(path: Path, *, like: Path | None = None) -> bytes:
@@ -89,7 +90,7 @@ def make(path: Path, *, like: Path | None = None) -> bytes:
             os.link(draft, path)  # unlike a rename it never replaces
         finally:
             draft.unlink()
-        _sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise VaultLocked(f"the vault's key file could not be made: {error}") from error
     return key
@@ -112,14 +113,6 @@ def _write(path: Path, content: bytes, *, like: Path | None) -> None:
         os.write(file, content)
         if like is not None and (owner := like.stat()).st_uid != os.geteuid():
             os.fchown(file, owner.st_uid, owner.st_gid)
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
         os.fsync(file)
     finally:
         os.close(file)

@@ -47,6 +47,11 @@ class Principal:
     key: str
     local: bool = False
 
+    @property
+    def by_token(self) -> bool:
+        """Whether a token says who they are, also one that a session stands for."""
+        return self.key.startswith("token:")
+
 
 PRINCIPAL: Final = web.RequestKey("principal", Principal)
 REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -96,21 +101,20 @@ class Door:
     def admit(self, request: web.Request, scope: Scope | None, *, on_page: bool = False) -> Principal:
         """Who calls. Raises `HttpProblem`: 401 for a token that is missing or wrong, 403 for one that may not.
 
-        None is for anyone; who they are is told all the same.
+        None is for anyone. Whoever is refused for want of a scope is known all the same: `request[PRINCIPAL]`.
         """
-        if scope is Scope.HEALTH:
-            return self._without_token(request)
-        presented = _bearer(request.headers.get("Authorization"))
-        signed_in = None if presented is not None else self._signed_in(request, on_page=on_page)
-        if presented is not None:
-            principal = self.with_token(presented, request)
-        else:
-            principal = signed_in or self._without_token(request)
-        if scope is None or scope in principal.scopes:
+        # Health is for anyone: a wrong token must not make a probe fail.
+        principal = self._without_token(request) if scope is Scope.HEALTH else self._known(request, on_page=on_page)
+        request[PRINCIPAL] = principal
+        if scope is None or scope is Scope.HEALTH or scope in principal.scopes:
             return principal
-        if presented is None and signed_in is None:
-            raise self._token_wanted(scope)
-        raise _scope_missing(principal, scope)
+        raise _scope_missing(principal, scope) if principal.by_token else self._token_wanted(scope)
+
+    def _known(self, request: web.Request, *, on_page: bool) -> Principal:
+        presented = _bearer(request.headers.get("Authorization"))
+        if presented is not None:
+            return self.with_token(presented, request)
+        return self._signed_in(request, on_page=on_page) or self._without_token(request)
 
     def _signed_in(self, request: web.Request, *, on_page: bool) -> Principal | None:
         """Who a session's cookie stands for; a session whose token is gone stands for nobody."""

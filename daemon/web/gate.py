@@ -117,7 +117,7 @@ class Gate:
         try:
             host = self._hosts.check(request, settings.allowed_hosts)
             check_origin(request, host, opens_page=on_page)
-            principal = request[PRINCIPAL] = self._door.admit(request, scope, on_page=on_page)
+            principal = self._door.admit(request, scope, on_page=on_page)
         except HttpProblem:
             # Whoever guesses is slowed down by where they call from: they are nobody yet.
             if scope is not Scope.HEALTH:

@@ -47,7 +47,7 @@ class MetricsGuard:
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """The metrics. Raises `HttpProblem` 401 for a password that is missing or wrong."""
         users = current(self._file).users
-        if users and not request[PRINCIPAL].key.startswith("token:"):
+        if users and not request[PRINCIPAL].by_token:
             user, password = _basic(request.headers.get("Authorization"))
             if not await self._passwords.fits(user, password, users):
                 raise _password_wanted()

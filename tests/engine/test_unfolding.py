@@ -5,32 +5,16 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from datetime import UTC, datetime
+from dataclasses import replace
 
 import pytest
 
 from daemon.engine.unfolding import MOST_LISTED, Asked, Recalled, in_one_piece
 from daemon.ports import DirectoryObject, ProviderFault, Resolution
 from states import Fault
+from tests import resolutions
 
-GROUP = DirectoryObject(
-    kind="group",
-    id="0",
-    display_name="Everybody",
-    primary_address="everybody@example.test",
-    addresses=("everybody@example.test",),
-    enabled=None,
-    mail_enabled=True,
-    source="ldap:dc1",
-)
-FOUND = Resolution(
-    wanted="Everybody",
-    objects=(GROUP,),
-    reasons=("known before",),
-    source="ldap:dc1",
-    asked_at=datetime(2026, 11, 27, tzinfo=UTC),
-    seconds=0.1,
-)
+FOUND = replace(resolutions.FOUND, reasons=("known before",))
 
 
 class Company:

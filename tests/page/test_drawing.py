@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from daemon.engine.history import StateHistory, StateInterval
 from daemon.web.ui.assets import STATIC
-from daemon.web.ui.drawing import state_diagram, timeline, timeline_rows
+from daemon.web.ui.drawing import state_diagram
+from daemon.web.ui.timeline import timeline, timeline_rows
 from states import State
 
 END = datetime(2026, 11, 27, 16, 20, tzinfo=UTC)

@@ -170,3 +170,15 @@ async def test_who_leaves_is_out_also_where_it_cannot_be_recorded(visitor: Visit
     seen = await visitor.send("/sign-out")
     assert seen.status == 200
     assert "Sign out" not in seen.words
+
+
+async def test_who_is_refused_is_known_on_the_page_and_in_the_trail(visitor: Visitor, engine: MemoryEngine) -> None:
+    """A reader who sends what only administrators may: still signed in, and named."""
+    _, secret = await engine.access.tokens.create(
+        "reader", frozenset({Scope.READ}), lifetime=None, caller=Caller(actor="test")
+    )
+    await visitor.sign_in(secret.reveal())
+    seen = await visitor.send("/sites/default/unbind")
+    assert (seen.status, "Sign out" in seen.words, ">Sign in</a>" in seen.html) == (403, True, False)
+    refused = engine.access.journal.entries[-1]
+    assert (refused.event, refused.actor.startswith("token:reader(")) == ("call_refused", True)

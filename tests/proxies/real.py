@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -39,7 +40,7 @@ def a_free_port() -> int:
         return port
 
 
-class RealProxy:
+class RealProxy(ABC):
     """What both have in common: a folder, a process, a log."""
 
     leaves_from: ClassVar[str]
@@ -49,9 +50,9 @@ class RealProxy:
         self.folder = Path(tempfile.mkdtemp(prefix="sitebind-proxy-"))
         self._process: subprocess.Popen[bytes] | None = None
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Write the configuration and give the command that runs with it, in the foreground."""
-        raise NotImplementedError
 
     @property
     def log(self) -> str:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +17,7 @@ from daemon.store.audit import tail_file, verify_file
 from daemon.store.copying import BackupRefused, copied
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
+from tests.store.killed import killed_at
 
 Entry = Callable[..., Any]
 
@@ -148,29 +146,6 @@ def test_a_missing_folder_is_named(chain: Path, tmp_path: Path) -> None:
 
 # --- killed at any moment ------------------------------------------------------------------------
 
-KILLED = """
-import os, signal, sys
-from daemon.cli import main
-
-folder, number = sys.argv[1], int(sys.argv[2])
-count = 0
-
-def moment():
-    global count
-    count += 1
-    if count == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def watched(event, arguments):
-    if event.startswith(("open", "os.", "sqlite3.")) and any(folder in str(one) for one in arguments):
-        moment()
-
-fsync = os.fsync
-os.fsync = lambda file: (moment(), fsync(file), moment())
-sys.addaudithook(watched)
-sys.exit(main(["backup", "--database", f"{folder}/state/sitebind.db", "--output", f"{folder}/backups/{number}.db"]))
-"""
-
 
 @pytest.mark.slow
 def test_whenever_it_is_killed_a_backup_is_proven_and_recorded_or_is_not_there(
@@ -180,10 +155,7 @@ def test_whenever_it_is_killed_a_backup_is_proven_and_recorded_or_is_not_there(
     there: list[bool] = []
     while True:
         made = target.with_name(f"{len(there) + 1}.db")
-        run = subprocess.run(
-            [sys.executable, "-c", KILLED, str(tmp_path), str(len(there) + 1)],
-            capture_output=True, text=True, check=False, env={**os.environ, "NO_COLOR": "1"},
-        )  # fmt: skip
+        run = killed_at(len(there) + 1, tmp_path, "backup", "--database", chain, "--output", made)
         assert verify_file(chain).intact
         there.append(made.exists())
         if made.exists():

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -23,6 +20,7 @@ from daemon.store.holder import DatabaseInUse, Holder
 from daemon.store.journal import SqliteJournal
 from daemon.store.restoring import Restored, restore
 from daemon.store.schema import SchemaRefused
+from tests.store.killed import killed_at
 
 AT = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ASIDE = "sitebind.db.replaced-20300101T120000Z"
@@ -116,30 +114,6 @@ def test_a_backup_that_is_not_good_changes_nothing(chain: Path, backup: Path, tm
     assert sorted(one.name for one in chain.parent.iterdir()) == ["sitebind.db", "sitebind.db.lock"]
 
 
-KILLED = """
-import os, signal, sys
-from daemon.cli import main
-
-folder, number = sys.argv[1], int(sys.argv[2])
-count = 0
-
-def moment():
-    global count
-    count += 1
-    if count == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def watched(event, arguments):
-    if event.startswith(("open", "os.", "sqlite3.")) and any(folder in str(one) for one in arguments):
-        moment()
-
-fsync = os.fsync
-os.fsync = lambda file: (moment(), fsync(file), moment())
-sys.addaudithook(watched)
-sys.exit(main(["restore", f"{folder}/night.db", "--database", f"{folder}/state/sitebind.db", "--yes", "--json"]))
-"""
-
-
 @pytest.mark.slow
 def test_whenever_it_is_killed_the_old_database_or_the_restored_one_is_whole(
     chain: Path, backup: Path, tmp_path: Path
@@ -151,10 +125,7 @@ def test_whenever_it_is_killed_the_old_database_or_the_restored_one_is_whole(
     while True:
         shutil.rmtree(chain.parent)
         shutil.copytree(whole, chain.parent)
-        run = subprocess.run(
-            [sys.executable, "-c", KILLED, str(tmp_path), str(len(outcomes) + 1)],
-            capture_output=True, text=True, check=False, env=dict(os.environ),
-        )  # fmt: skip
+        run = killed_at(len(outcomes) + 1, tmp_path, "restore", backup, "--database", chain, "--yes", "--json")
         found = verify_file(chain)
         assert found.intact
         assert found.records in (6, 8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,31 +13,15 @@ import pytest
 
 from daemon.engine.operations import Lookup, Unfolding
 from daemon.engine.unfolding import Asked
-from daemon.ports import DirectoryObject, ProviderFault, Resolution
+from daemon.ports import DirectoryObject, ProviderFault
 from daemon.web import resolving
 from states import Fault
+from tests.resolutions import FOUND, GROUP
 from tests.web.described import agrees_in_lines
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Serve
 
 PATH = "/api/v1/sites/default/resolve"
-GROUP = DirectoryObject(
-    kind="group",
-    id="0",
-    display_name="Everybody",
-    primary_address="everybody@example.test",
-    addresses=("everybody@example.test",),
-    enabled=None,
-    mail_enabled=True,
-    source="ldap:dc1",
-)
-FOUND = Resolution(
-    wanted="Everybody",
-    objects=(GROUP,),
-    source="ldap:dc1",
-    asked_at=datetime(2026, 11, 27, tzinfo=UTC),
-    seconds=0.1,
-)
 
 
 class Played(MemoryEngine):

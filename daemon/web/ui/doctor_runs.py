@@ -12,6 +12,7 @@ from typing import Final
 from daemon.engine.operations import Caller, Operations
 from daemon.engine.tasks import Tasks
 from daemon.ports import Clock
+from daemon.web.errors import HttpProblem
 from states import BindStep
 
 _MOST: Final = 64
@@ -42,20 +43,29 @@ class DoctorRuns:
         return self._runs.get(site)
 
     def begin(self, site: str, caller: Caller) -> None:
-        """Begin a run; one that is under way is left to end, and is what the caller sees. Raises `UnknownSite`."""
+        """Begin a run; one that is under way is left to end, and is what the caller sees.
+
+        Raises `UnknownSite`, and `HttpProblem` (503) while too many are under way.
+        """
         self._operations.site(site)
         running = self._runs.get(site)
         if running is not None and not running.ended:
             return
         self._runs.pop(site, None)
-        while len(self._runs) >= _MOST:
-            del self._runs[next(iter(self._runs))]
+        self._make_room()
         run = self._runs[site] = DoctorRun(began_at=self._clock.now())
+        self._tasks.start(self._examine(site, caller, run), name=f"doctor of {site} for the page")
 
-        def failed(error: BaseException) -> None:
-            run.broke = f"{type(error).__name__}, a defect in sitebind; the log holds the traceback"
-
-        self._tasks.start(self._examine(site, caller, run), name=f"doctor of {site} for the page", failed=failed)
+    def _make_room(self) -> None:
+        """The oldest that has ended goes; so many at once are more than anybody watches."""
+        if len(self._runs) < _MOST:
+            return
+        oldest = next((site for site, run in self._runs.items() if run.ended), None)
+        if oldest is None:
+            raise HttpProblem(
+                503, "too-many-runs", f"The doctor examines {_MOST} sites already.", headers={"Retry-After": "30"}
+            )
+        del self._runs[oldest]
 
     async def close(self) -> None:
         """End every run."""
@@ -69,5 +79,8 @@ class DoctorRuns:
             # The report itself has the order, and what was not reached.
             layers = await self._operations.doctor(site, caller=caller, told=told)
             run.layers = {layer.step: layer for layer in layers}
+        except Exception as error:
+            run.broke = f"{type(error).__name__}, a defect in sitebind; the log holds the traceback"
+            raise
         finally:
             run.ended = True

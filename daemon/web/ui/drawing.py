@@ -10,10 +10,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from daemon.web.ui.timeline import TimelineRow, timeline, timeline_rows
 from states import State
-
-__all__ = ["TimelineRow", "state_diagram", "timeline", "timeline_rows"]
 
 _WIDTH, _HEIGHT = 320, 404
 """As narrow as the narrowest screen, so that its letters are never smaller than 12 pixels there."""

@@ -13,7 +13,6 @@ from daemon.web.requests import BODY_WITHIN
 from daemon.web.sessions import Sessions, cookie_of
 
 FORM_TOKEN: Final = "form_token"  # noqa: S105 - the name of a field
-HEADER: Final = "X-Form-Token"
 _TYPE: Final = "application/x-www-form-urlencoded"
 _MOST_FIELDS: Final = 200
 
@@ -24,7 +23,7 @@ FIELDS: Final = web.RequestKey("fields", dict[str, str])
 async def check_form(request: web.Request, sessions: Sessions) -> None:
     """Read the form, once, and refuse one that is not ours. Raises `HttpProblem`."""
     fields = request[FIELDS] = await _read(request)
-    given = fields.pop(FORM_TOKEN, "") or request.headers.get(HEADER, "")
+    given = fields.pop(FORM_TOKEN, "")
     cookie = cookie_of(request)
     if cookie is None or not sessions.is_form_token(cookie, given):
         raise HttpProblem(

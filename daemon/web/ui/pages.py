@@ -49,14 +49,14 @@ class Pages:
         waits: Waits,
     ) -> None:
         self._sessions = sessions
-        self._renderer = Renderer(operations, sessions=sessions, clock=clock)
+        self._renderer = Renderer(sessions, clock)
         self._signing_in = SigningIn(self._renderer, door=door, sessions=sessions, access=access)
         self._overview = OverviewPage(operations, self._renderer)
         self._runs = DoctorRuns(operations, clock)
         frame = SiteFrame(operations, self._renderer)
-        settings = SettingsPage(frame, access, door)
-        self._site = SitePages(frame, settings, self._runs, waits)
-        self._bind = BindPage(frame, settings, door=door)
+        self._settings = SettingsPage(frame, access, door)
+        self._site = SitePages(frame, self._settings, self._runs, waits)
+        self._bind = BindPage(frame, self._settings, door=door)
         self._audit = AuditPage(frame, clock)
         self._routes: tuple[Route, ...] = tuple(
             (method, path, self._with_templates(handler), scope) for method, path, handler, scope in self._all()
@@ -117,23 +117,23 @@ class Pages:
         yield from self._of_site()
 
     def _of_site(self) -> Iterator[Route]:
-        site, bind = self._site, self._bind
+        site, bind, settings = self._site, self._bind, self._settings
         yield "GET", "/sites/{site}", site.to_bind, Scope.READ
-        yield "GET", "/sites/{site}/accounts", site.accounts, Scope.READ
-        yield "POST", "/sites/{site}/accounts", site.apply_accounts, Scope.ADMIN
+        yield "GET", "/sites/{site}/accounts", settings.showing("accounts"), Scope.READ
+        yield "POST", "/sites/{site}/accounts", settings.applying("accounts"), Scope.ADMIN
         yield "GET", "/sites/{site}/connection", site.connection, Scope.READ
-        yield "POST", "/sites/{site}/connection", site.apply_connection, Scope.ADMIN
+        yield "POST", "/sites/{site}/connection", settings.applying("connection"), Scope.ADMIN
         yield "POST", "/sites/{site}/doctor", site.doctor, Scope.OPERATE
-        yield "GET", "/sites/{site}/site", site.site, Scope.READ
-        yield "POST", "/sites/{site}/site", site.apply_site, Scope.ADMIN
+        yield "GET", "/sites/{site}/site", settings.showing("site"), Scope.READ
+        yield "POST", "/sites/{site}/site", settings.applying("site"), Scope.ADMIN
         yield "GET", "/sites/{site}/bind", bind.show, Scope.READ
         yield "POST", "/sites/{site}/bind", bind.bind, Scope.OPERATE
         # Who had to sign in first comes back to where a form was sent to.
         yield "GET", "/sites/{site}/bind/settings", site.to_bind, Scope.READ
-        yield "POST", "/sites/{site}/bind/settings", site.apply_bind, Scope.ADMIN
+        yield "POST", "/sites/{site}/bind/settings", settings.applying("bind"), Scope.ADMIN
         yield "GET", "/sites/{site}/doctor", site.to_connection, Scope.READ
         yield "GET", "/sites/{site}/unbind", bind.confirm_unbind, Scope.READ
         yield "POST", "/sites/{site}/unbind", bind.unbind, Scope.ADMIN
         yield "GET", "/sites/{site}/audit", self._audit.show, Scope.READ
         yield "GET", "/sites/{site}/directory", site.directory, Scope.READ
-        yield "POST", "/sites/{site}/directory", site.apply_directory, Scope.ADMIN
+        yield "POST", "/sites/{site}/directory", settings.applying("directory"), Scope.ADMIN

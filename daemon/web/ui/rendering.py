@@ -17,7 +17,6 @@ import jinja2
 from aiohttp import web
 
 import daemon
-from daemon.engine.operations import Operations
 from daemon.ports import Clock, Scope
 from daemon.web.auth import PRINCIPAL
 from daemon.web.sessions import Sessions, cookie_of, set_cookie
@@ -50,9 +49,8 @@ SHAPES: Final = {"unconfigured": "○", "configured": "◇", "binding": "◔", "
 class Renderer:
     """Renders for one listener. `attach` is called once, before the application is frozen."""
 
-    def __init__(self, operations: Operations, *, sessions: Sessions, clock: Clock) -> None:
+    def __init__(self, sessions: Sessions, clock: Clock) -> None:
         self.notes = Notes(clock)
-        self._operations = operations
         self._sessions = sessions
         self._clock = clock
 
@@ -85,19 +83,16 @@ class Renderer:
     def _common(self, request: web.Request, cookie: str) -> dict[str, Any]:
         principal = request.get(PRINCIPAL)
         scopes = principal.scopes if principal is not None else frozenset()
-        signed_in = principal is not None and self._sessions.digest_of(cookie, active=False) is not None
         return {
             "actor": self.actor(request),
-            "may_read": Scope.READ in scopes,
             "may_operate": Scope.OPERATE in scopes,
             "may_administer": Scope.ADMIN in scopes,
-            "signed_in": signed_in,
+            "signed_in": principal is not None and principal.by_token,
             "form_token": self._sessions.form_token(cookie),
             "here": request.path,
             "address": request.path_qs,
             "now": self._clock.now(),
             "note": self.notes.take(request.query.get("note", "")),
-            "fragment": "HX-Request" in request.headers,
         }
 
 

@@ -6,12 +6,13 @@ back that others did meanwhile, and two people who changed the same see both ver
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from daemon.config.options import BY_KEY
 from daemon.engine.access import Access
 from daemon.engine.config_views import (
     ConfigChanged,
@@ -26,6 +27,7 @@ from daemon.engine.config_views import (
 from daemon.engine.operations import ConfigWritten
 from daemon.ports import Scope, Secret
 from daemon.web.auth import PRINCIPAL, Door, caller
+from daemon.web.gate import Handler
 from daemon.web.ui.fields import GROUPS, label, name
 from daemon.web.ui.forms import fields_of
 from daemon.web.ui.frame import SiteFrame
@@ -67,9 +69,21 @@ class SettingsPage:
         self._access = access
         self._door = door
 
-    async def show(self, request: web.Request, tab: str) -> web.Response:
-        """The page with its form."""
-        return self._frame.show(request, tab, await self.context(request, tab))
+    def showing(self, tab: str) -> Handler:
+        """Shows a page that holds its form and nothing else of its own."""
+
+        async def show(request: web.Request) -> web.StreamResponse:
+            return self._frame.show(request, tab, await self.context(request, tab))
+
+        return show
+
+    def applying(self, tab: str) -> Handler:
+        """Takes the form of a page."""
+
+        async def apply(request: web.Request) -> web.StreamResponse:
+            return await self._apply(request, tab)
+
+        return apply
 
     async def context(self, request: web.Request, tab: str) -> dict[str, Any]:
         """What a page with settings needs; without the scope admin there are none to see."""
@@ -81,18 +95,18 @@ class SettingsPage:
         await self._access.administers(caller(request), what="GET /api/v1/sites/{site}/config")
         return {"form": _form(tab, await self._frame.operations.config(site))}
 
-    async def apply(self, request: web.Request, tab: str) -> web.Response:
+    async def _apply(self, request: web.Request, tab: str) -> web.Response:
         """Write what was changed, and go on to the bind that it leads to."""
-        posted = fields_of(request)
-        view = await self._frame.operations.config(request.match_info["site"])
-        edit = edit_of(tab, view, posted)
+        site, posted = request.match_info["site"], fields_of(request)
+        edit = edit_of(tab, posted)
         if not (edit.values or edit.secrets or edit.references):
             return self._back(request, tab, Note(text="Nothing was changed, so nothing was written."))
         if any(edit.secrets.values()):
             self._door.admit_one_time_credentials(request)
         try:
-            written = await self._frame.operations.write_config(view.site, edit, caller=caller(request))
+            written = await self._frame.operations.write_config(site, edit, caller=caller(request))
         except ConfigRejected as rejected:
+            view = await self._frame.operations.config(site)
             return self._again(request, _form(tab, view, posted=posted, findings=rejected.findings), 422)
         except ConfigChanged as changed:
             return self._again(request, _form(tab, changed.view, posted=posted, merge=changed.merge), 412)
@@ -119,15 +133,15 @@ class SettingsPage:
         return see_other(self._frame.address(request, tab, note=self._frame.renderer.notes.leave(note)))
 
 
-def edit_of(tab: str, view: ConfigView, posted: Posted) -> ConfigEdit:
+def edit_of(tab: str, posted: Posted) -> ConfigEdit:
     """What a form changes: every field that differs from what it was made from."""
     values: dict[Key, str | None] = {}
     secrets: dict[Key, Secret | None] = {}
     references: dict[Key, str] = {}
     was: dict[Key, str] = {}
-    for option in _of_page(tab, view):
-        key, field = (option.section, option.option), name(option.section, option.option)
-        if option.secret:
+    for key in (key for group in GROUPS[tab] for key in group.keys):
+        field = name(*key)
+        if BY_KEY[key].kind == "secret":
             _take_secret(key, field, posted, secrets=secrets, references=references)
             was[key] = posted.get(f"was.{field}", "")
             continue
@@ -148,11 +162,6 @@ def _take_secret(
         secrets[key] = Secret(typed)
     elif reference := posted.get(f"{field}.reference", "").strip():
         references[key] = reference
-
-
-def _of_page(tab: str, view: ConfigView) -> Iterable[OptionView]:
-    keys = {key for group in GROUPS[tab] for key in group.keys}
-    return (option for option in view.options if (option.section, option.option) in keys)
 
 
 def _form(

@@ -1,4 +1,4 @@
-"""The pages of one site that hold settings and little else: Accounts, Connection, Site, Directory."""
+"""The pages of one site that look beyond it: Connection with the doctor, Directory with the lookups."""
 
 from __future__ import annotations
 
@@ -39,14 +39,6 @@ class SitePages:
         """Where the doctor is."""
         return see_other(self._frame.address(request, "connection") + "#doctor")
 
-    async def accounts(self, request: web.Request) -> web.Response:
-        """The Microsoft mailbox account."""
-        return await self._settings.show(request, "accounts")
-
-    async def site(self, request: web.Request) -> web.Response:
-        """What the site is called, and what is known of its binding."""
-        return await self._settings.show(request, "site")
-
     async def connection(self, request: web.Request) -> web.Response:
         """Proxy and certificates, and the doctor."""
         run = self._runs.of(request.match_info["site"])
@@ -63,26 +55,6 @@ class SitePages:
         """Look an address or a group up, and where that is done."""
         context = {**await self._settings.context(request, "directory"), **await self._looked_up(request)}
         return self._frame.show(request, "directory", context, status=200)
-
-    async def apply_accounts(self, request: web.Request) -> web.Response:
-        """Write the form of the page."""
-        return await self._settings.apply(request, "accounts")
-
-    async def apply_connection(self, request: web.Request) -> web.Response:
-        """Write the form of the page."""
-        return await self._settings.apply(request, "connection")
-
-    async def apply_site(self, request: web.Request) -> web.Response:
-        """Write the form of the page."""
-        return await self._settings.apply(request, "site")
-
-    async def apply_bind(self, request: web.Request) -> web.Response:
-        """Write the form of the page."""
-        return await self._settings.apply(request, "bind")
-
-    async def apply_directory(self, request: web.Request) -> web.Response:
-        """Write the form of the page."""
-        return await self._settings.apply(request, "directory")
 
     async def _looked_up(self, request: web.Request) -> Mapping[str, Any]:
         """What `?wanted=` gave. A directory that does not answer is told in place, with its remedy."""
