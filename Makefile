@@ -14,7 +14,7 @@ LOCKED := $(PIP) install --progress-bar off --require-hashes --no-deps --require
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
-.PHONY: demo test test-fast check bench doctor-table pictures lock clean help parts
+.PHONY: demo test test-fast check bench torture doctor-table pictures lock clean help parts
 
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
@@ -37,6 +37,9 @@ check: $(VENV)/.dev ## lint, formatting, types, import contracts, spelling, the 
 
 bench: $(VENV)/.dev ## a table of ratios; every side measured in the same run
 	$(BIN)/python -m bench
+
+torture: $(VENV)/.dev parts ## kill it, starve it and lie to it for long, and write docs/reliability.md anew
+	$(BIN)/python -m tests.torture
 
 doctor-table: $(VENV)/.dev ## write the table of faults in docs/doctor.md anew, from the tests' own run
 	$(BIN)/python -m tests.doctor
