@@ -16,8 +16,10 @@ _WORDS = {
     "then run `sitebind audit verify`",
     "SQLITE_BUSY": _LOCKED,
     "SQLITE_LOCKED": _LOCKED,
-    "SQLITE_CORRUPT": "the file is damaged. Keep a copy of it for the inquiry and restore a backup",
-    "SQLITE_NOTADB": "the file is not an SQLite database. Restore a backup, or name another file",
+    "SQLITE_CORRUPT": "the file is damaged. Restore a backup (`sitebind restore BACKUP`), which keeps the damaged "
+    "file beside it for the inquiry",
+    "SQLITE_NOTADB": "the file is not an SQLite database. Restore a backup (`sitebind restore BACKUP`), or name "
+    "another file in [daemon] database",
     "SQLITE_CANTOPEN": "it cannot be opened. Check that it exists and that this user may use it and its folder",
     "SQLITE_CONSTRAINT": "another program wrote into it. Find out which, and run `sitebind audit verify`",
 }

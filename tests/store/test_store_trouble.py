@@ -213,7 +213,7 @@ async def test_a_place_without_write_ahead_logging_is_said(
     "name, words",
     [
         ("SQLITE_IOERR_FSYNC", "input/output error"),
-        ("SQLITE_CORRUPT", "restore a backup"),
+        ("SQLITE_CORRUPT", "sitebind restore BACKUP"),
         ("SQLITE_CANTOPEN", "cannot be opened"),
         ("SQLITE_READONLY_DBMOVED", "read-only"),
         ("SQLITE_SOMETHING", "the message"),
