@@ -253,8 +253,8 @@ class Observer(Protocol):
     def bind_step(self, site: str, step: BindStep) -> None:
         """One step of an open bind ended."""
 
-    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float) -> None:
-        """A bind attempt ended: succeeded, failed or cancelled."""
+    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float | None) -> None:
+        """A bind attempt ended: succeeded, failed or cancelled. `seconds` is None where it did not come to an end."""
 
     def upstream(self, endpoint: str, *, code: str, seconds: float) -> None:
         """A call to the service ended; `code` is the HTTP status or a fault's code."""

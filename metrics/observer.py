@@ -39,8 +39,10 @@ class MetricsObserver:
         if step.status != "skipped":
             self._instruments.bind_step(step.step, seconds=step.seconds)
 
-    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float) -> None:
+    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float | None) -> None:
         self._instruments.sites.add(site).bind_ended((result, fault.code if fault else ""))
+        if seconds is None:
+            return
         # An exemplar is no label: it makes no series, and only OpenMetrics shows it.
         self._instruments.bind_seconds.touch().observe(seconds, exemplar={"bind_id": bind_id})
 

@@ -116,7 +116,7 @@ class LogObserver:
         message = f"bind step {step.step} {step.status} after {step.seconds:.3f} s: {step.detail}.{remedy}"
         _log.log(level, message, extra={"site": site})
 
-    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float) -> None:
+    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float | None) -> None:
         """Told by the transition that follows."""
 
     def upstream(self, endpoint: str, *, code: str, seconds: float) -> None:
@@ -192,7 +192,7 @@ class Observers:
         """Pass on."""
         self._each("bind_step", site, step)
 
-    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float) -> None:
+    def bind_ended(self, site: str, *, bind_id: str, result: str, fault: Fault | None, seconds: float | None) -> None:
         """Pass on."""
         self._each("bind_ended", site, bind_id=bind_id, result=result, fault=fault, seconds=seconds)
 

@@ -153,7 +153,7 @@ class Performer:
         if task is not None and task.get_name() == f"bind {bind_id}":
             task.cancel()
         self._one_time.forget(site)
-        self._observer.bind_ended(site, bind_id=bind_id, result="cancelled", fault=None, seconds=0.0)
+        self._observer.bind_ended(site, bind_id=bind_id, result="cancelled", fault=None, seconds=None)
 
     async def _bind(
         self, snapshot: Snapshot, effect: StartBind, progress: Progress, *, earlier: asyncio.Task[None] | None
@@ -226,7 +226,7 @@ class Performer:
 
     def _defect(self, site: str, effect: StartBind, progress: Progress, error: BaseException) -> None:
         """An error that no adapter classified: the attempt ends, a human is asked for, and its keys are revoked."""
-        self._observer.bind_ended(site, bind_id=effect.bind_id, result="failed", fault=Fault.UNEXPECTED, seconds=0.0)
+        self._observer.bind_ended(site, bind_id=effect.bind_id, result="failed", fault=Fault.UNEXPECTED, seconds=None)
         self._one_time.forget(site)
         progress.skip_rest("a defect ended the attempt")
         self._inbox.post(

@@ -300,6 +300,14 @@ def test_the_longest_name_of_a_site_still_fits_into_an_exemplar() -> None:
     assert f'# {{bind_id="{site}-{10**20}"}} 1.0 ' in scene.text(ACCEPT["open metrics"])
 
 
+def test_a_bind_that_came_to_no_end_counts_and_has_no_duration() -> None:
+    """A cancelled attempt took no time that says anything: as 0 s it would make binds look quick."""
+    scene = Scene("default")
+    scene.observer.bind_ended("default", bind_id="default-1", result="cancelled", fault=None, seconds=None)
+    assert scene.value("sitebind_bind_duration_seconds_count") == 0
+    assert scene.value("sitebind_bind_attempts_total", site="default", result="cancelled", fault="") == 1
+
+
 def test_whether_the_keys_renew_themselves_and_how_often_they_are_checked_is_told() -> None:
     """The alerts need both: an expiry that somebody must act on, and a check that is overdue."""
     scene = Scene("default")
