@@ -14,7 +14,7 @@ LOCKED := $(PIP) install --progress-bar off --require-hashes --no-deps --require
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
-.PHONY: demo test test-fast check bench torture doctor-table pictures lock clean help parts
+.PHONY: demo test test-fast check bench torture doctor-table references pictures lock clean help parts
 
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
@@ -43,6 +43,9 @@ torture: $(VENV)/.dev parts ## kill it, starve it and lie to it for long, and wr
 
 doctor-table: $(VENV)/.dev ## write the table of faults in docs/doctor.md anew, from the tests' own run
 	$(BIN)/python -m tests.doctor
+
+references: $(VENV)/.dev ## write docs/reference/ and the tables of docs/troubleshooting.md anew, from the program itself
+	$(BIN)/python -m tests.reference
 
 pictures: $(VENV)/.dev parts ## take the pictures of every page in docs/pictures anew, of a real daemon in a real browser
 	$(BIN)/python -m tests.browser.pictures

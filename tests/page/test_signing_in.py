@@ -86,6 +86,15 @@ async def test_nobody_is_led_elsewhere_after_signing_in(visitor: Visitor, next_:
     assert (seen.status, seen.path) == (200, "/")
 
 
+async def test_who_signs_in_over_the_open_network_is_warned_that_the_token_is_seen(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the server itself nobody can listen, and there is nothing to warn about."""
+    assert "not encrypted" not in (await visitor.open("/sign-in")).words
+    monkeypatch.setattr("daemon.web.peer.is_loopback", lambda host: False)
+    assert "This connection is not encrypted" in (await visitor.open("/sign-in")).words
+
+
 async def test_a_form_that_we_did_not_make_is_refused(visitor: Visitor, engine: MemoryEngine) -> None:
     await visitor.open("/sign-in")
     seen = await visitor.send("/sign-in", forged=True, token=TOKEN)

@@ -62,6 +62,16 @@ async def test_the_address_says_https_and_answers_there_only(server: WebServer, 
     await writer.wait_closed()
 
 
+async def test_the_pages_cookie_is_for_tls_and_for_this_host_alone(server: WebServer, pair: Pair) -> None:
+    """A browser sends it nowhere else, and takes none in its place that was set over plain HTTP."""
+    connector = aiohttp.TCPConnector(ssl=pair.believing())
+    async with aiohttp.ClientSession(connector=connector) as session, session.get(f"{server.url}/sign-in") as answer:
+        name, *attributes = answer.headers["Set-Cookie"].split("; ")
+        assert name.startswith("__Host-sitebind-")
+        assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
+        assert "not encrypted" not in await answer.text()
+
+
 async def test_less_than_tls_1_2_is_not_spoken(server: WebServer, pair: Pair) -> None:
     """1.2 and 1.3 are."""
     for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):

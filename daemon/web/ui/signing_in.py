@@ -12,6 +12,7 @@ from daemon.engine.tokens import digest_of
 from daemon.ports import JournalUnavailable
 from daemon.web.auth import REQUEST_ID, Door, Principal, Scope
 from daemon.web.errors import HttpProblem
+from daemon.web.peer import within_this_host
 from daemon.web.sessions import Sessions, cookie_of, set_cookie
 from daemon.web.ui.forms import fields_of
 from daemon.web.ui.rendering import Renderer, see_other
@@ -83,7 +84,8 @@ class SigningIn:
     def _form(
         self, request: web.Request, *, next_: str, problem: HttpProblem | None = None, interrupted: bool = False
     ) -> web.Response:
-        context = {"next": next_, "problem": problem, "interrupted": interrupted}
+        in_clear = not (request.secure or within_this_host(request))
+        context = {"next": next_, "problem": problem, "interrupted": interrupted, "in_clear": in_clear}
         return self._renderer.page(request, "sign_in.html", context, status=problem.status if problem else 200)
 
 

@@ -1,0 +1,75 @@
+"""The two generated parts of docs/troubleshooting.md: every fault, and every other problem that a site can have.
+
+The part before them is written by hand; the marks are kept.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from daemon.engine import process_problems
+from states import Fault, problems
+from tests.reference.fault_words import SEEN
+from tests.reference.markdown import code, table
+from tests.states.test_health import CASES, LONG_AFTER
+
+OF_THE_PROCESS: Final[dict[str, tuple[str, str]]] = {
+    "journal-not-writable": ("error", "The database cannot be written: full, read-only, gone, or damaged."),
+    "configuration-rejected": (
+        "error; of `[daemon]` a warning",
+        "The configuration has errors, each with file and line.",
+    ),
+    "vault-locked": ("error", "The vault's key is missing or does not fit."),
+    "keys-not-wiped": ("warning", "Keys that were ended still lie in the database's files."),
+}
+"""What only the running daemon knows. Their remedies come from the source."""
+
+
+def faults() -> list[str]:
+    """The table of every fault."""
+    head = ("Code", "What is wrong", "Turn", "What to do")
+    rows = ((code(fault.code), SEEN[fault], _turn(fault), fault.remedy) for fault in Fault)
+    return table(head, rows)
+
+
+def other_problems() -> list[str]:
+    """The table of what is no fault of an attempt, as examples."""
+    return table(("Code", "Severity", "For example", "What to do"), sorted(_problems()))
+
+
+def process_codes() -> dict[str, str]:
+    """The remedy of every problem that the process adds, by its code, as the source has it."""
+    source = inspect.getsource(process_problems)
+    return dict(re.findall(r'code="([a-z-]+)".*?remedy="([^"]+)"', source, re.DOTALL))
+
+
+def rewritten(text: str) -> str:
+    """The page with its generated parts as they have to be."""
+    for mark, lines in (("faults", faults()), ("problems", other_problems())):
+        begin, end = f"<!-- {mark}: begin -->\n", f"<!-- {mark}: end -->\n"
+        before, _, rest = text.partition(begin)
+        _, found, after = rest.partition(end)
+        assert found, f"the page has lost its mark {mark}"
+        table_text = "\n".join(lines[:-1])
+        text = f"{before}{begin}{table_text}\n{end}{after}"
+    return text
+
+
+def _turn(fault: Fault) -> str:
+    if fault.heals_by_itself:
+        return "retries itself"
+    return "yours; the sign-in is not tried again until it changes" if fault.refuses_credentials else "yours"
+
+
+def _problems() -> Iterator[tuple[str, str, str, str]]:
+    known = {fault.code for fault in Fault} - {"credentials-missing"}
+    remedies = process_codes()
+    for name, (_, _, _, story) in CASES.items():
+        if name not in known and name not in OF_THE_PROCESS:
+            (found,) = (one for one in problems(story.now, at=LONG_AFTER) if one.code == name)
+            yield code(name), found.severity, found.text, found.remedy
+    for name, (severity, said) in OF_THE_PROCESS.items():
+        yield code(name), severity, said, remedies[name]
