@@ -34,6 +34,7 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.vault import SealedVault
 from states import Snapshot, State, Step
 from tests.clock import ManualClock
+from tests.web.described import described_session
 
 LONGEST = 60.0
 """Seconds of real time after which a test that waits for a result has failed."""
@@ -241,7 +242,7 @@ async def running(
             chance=lambda: 0.5,
             around=around,
         )
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        http = await stack.enter_async_context(described_session())
         run = Running(path=path, sandbox=sandbox, daemon=daemon, clock=clock, http=http)
         ready = asyncio.Event()
         task = asyncio.create_task(daemon.supervisor.run(run.stop, ready=ready.set), name="supervisor")

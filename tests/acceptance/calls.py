@@ -9,7 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from multidict import CIMultiDict
+
 from tests.acceptance.processes import LONGEST, until
+from tests.web.described import Reply, agrees, is_described
 
 Site = dict[str, Any]
 Record = dict[str, Any]
@@ -42,7 +45,10 @@ class Api:
             more = {} if body is None else {"Content-Type": "application/json"}
             connection.request(method, path, body=payload, headers={**more, **(headers or {})})
             answer = connection.getresponse()
-            return Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode())
+            said = Answer(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read().decode())
+        if is_described(path.partition("?")[0]):
+            agrees(method, path.partition("?")[0], Reply(said.status, CIMultiDict(said.headers), said.text))
+        return said
 
     def get(self, path: str) -> Any:
         answer = self.ask("GET", path)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 from yarl import URL
 
@@ -21,6 +20,7 @@ from states import BIND_STEPS, State
 from states.events import UnbindRequested
 from tests.running import Running, eventually
 from tests.streams import Event, Stream, streaming
+from tests.web.described import described_session
 
 RACE_SECONDS = 30
 
@@ -295,5 +295,5 @@ async def test_a_client_that_is_gone_makes_room_at_once(run: Running) -> None:
     """A page that is loaded again and again must not lock itself out."""
     await run.reach(State.BOUND)
     for _ in range(40):
-        async with aiohttp.ClientSession() as session, session.get(f"{run.daemon.web.url}/api/v1/events") as answer:
+        async with described_session() as session, session.get(f"{run.daemon.web.url}/api/v1/events") as answer:
             assert answer.status == 200

@@ -11,6 +11,7 @@ import pytest
 from daemon.ports import Secret
 from tests.clock import ManualClock
 from tests.page.browsing import Visitor
+from tests.web.described import described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -41,7 +42,7 @@ async def visit() -> AsyncIterator[Visit]:
             await server.start()
             stack.push_async_callback(server.stop)
             jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address, not of a name
-            session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=jar))
+            session = await stack.enter_async_context(described_session(cookie_jar=jar))
             return Visitor(session, server.url)
 
         yield start

@@ -1,4 +1,8 @@
-"""A client that holds every answer against `openapi.yaml`: status, content type, headers and body."""
+"""Every answer is held against `openapi.yaml`: status, content type, headers and body.
+
+`DescribedClient` does so for the tests of the web layer, `described_session` for whoever calls a daemon with aiohttp,
+and `agrees` for other clients.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ import jsonschema
 from daemon.web.openapi import document
 
 PROBLEM = {"$ref": "#/components/schemas/Problem"}
+ANYWHERE = {401, 403, 404, 405, 421, 429}
+"""What may be answered to a call that is nowhere described: who asks is looked at first, then what there is."""
 
 
 @cache
@@ -59,13 +65,32 @@ class DescribedClient:
         return reply
 
 
+def described_session(**options: Any) -> aiohttp.ClientSession:
+    """A session whose every answer of an API is held against the description; what belongs to the page is not."""
+    watching = aiohttp.TraceConfig()
+    watching.on_request_end.append(_watched)
+    return aiohttp.ClientSession(trace_configs=[watching], **options)
+
+
+async def _watched(_session: aiohttp.ClientSession, _context: Any, seen: aiohttp.TraceRequestEndParams) -> None:
+    answer, path = seen.response, seen.url.raw_path
+    in_json = answer.content_type.endswith(("/json", "+json"))
+    if in_json or is_described(path):
+        agrees(seen.method, path, Reply(answer.status, answer.headers, await answer.text() if in_json else ""))
+
+
+def is_described(path: str) -> bool:
+    """Whether the path is one of the API."""
+    return any(_fits(template, path) for template in description()["paths"])
+
+
 def agrees(method: str, path: str, reply: Reply) -> None:
     """Assert that the answer is one that the description promises."""
     assert re.fullmatch(r"\S{1,128}", reply.headers["X-Request-ID"])
     promised = _promised(method, path, reply.status)
     content_type = reply.headers.get("Content-Type", "").partition(";")[0]
     if promised is None:
-        assert reply.status in (401, 404, 405), f"{method} {path} answers {reply.status}, which is nowhere described"
+        assert reply.status in ANYWHERE, f"{method} {path} answers {reply.status}, which is nowhere described"
         schema = PROBLEM
         assert content_type == "application/problem+json"
     else:
@@ -97,11 +122,20 @@ def agrees_in_lines(method: str, path: str, answer: aiohttp.ClientResponse, line
 def _promised(method: str, path: str, status: int) -> dict[str, Any] | None:
     wanted = "get" if method == "HEAD" else method.lower()
     for template, item in description()["paths"].items():
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path) and wanted in item:
+        if _fits(template, path) and wanted in item:
             responses = item[wanted]["responses"]
             assert str(status) in responses, f"{method} {path} answers {status}, which is not described"
             return _resolved(responses[str(status)])
     return None
+
+
+@cache
+def _pattern(template: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\{\w+\}", "[^/]+", template))
+
+
+def _fits(template: str, path: str) -> bool:
+    return _pattern(template).fullmatch(path) is not None
 
 
 def _resolved(node: dict[str, Any]) -> dict[str, Any]:

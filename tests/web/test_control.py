@@ -6,13 +6,12 @@ import asyncio
 import json
 from typing import Any
 
-import aiohttp
 import pytest
 
 from daemon.engine.operations import ReloadAnswer, SettingChange
 from daemon.ports import Secret
 from states import Fault
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -70,7 +69,7 @@ async def test_stopping_the_server_ends_a_wait_at_once(engine: MemoryEngine, mea
     """A waiting caller gets its answer, and the stop does not wait five minutes for it."""
     server = made(engine, measured)
     await server.start()
-    async with aiohttp.ClientSession() as session:
+    async with described_session() as session:
         api = DescribedClient(session, server.url)
         asked = asyncio.create_task(api.post("/rebind?wait=300"), name="asking")
         await engine.asked.wait()

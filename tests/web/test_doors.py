@@ -7,14 +7,13 @@ import contextlib
 import logging
 from dataclasses import replace
 
-import aiohttp
 import pytest
 
 from daemon.ports import Secret
 from daemon.web import requests, server
 from daemon.web.auth import is_loopback
 from daemon.web.server import UnsafeListener
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, Serve, made
 
@@ -346,7 +345,7 @@ async def test_requests_keep_their_connection(api: DescribedClient) -> None:
 
 async def test_nothing_tells_what_we_are_made_of(engine: MemoryEngine, api: DescribedClient) -> None:
     """No version of ours or of a library in a header."""
-    async with aiohttp.ClientSession() as session, session.get(f"{api.url}/-/healthy") as answer:
+    async with described_session() as session, session.get(f"{api.url}/-/healthy") as answer:
         assert answer.headers["Server"] == "sitebind"
 
 

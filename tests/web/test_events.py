@@ -20,7 +20,7 @@ from states.events import BindRequested
 from tests.clock import ManualClock
 from tests.running import eventually
 from tests.streams import Stream, streaming
-from tests.web.described import DescribedClient, Reply, agrees
+from tests.web.described import DescribedClient, Reply, agrees, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -68,7 +68,7 @@ async def served(measured: Measured) -> AsyncIterator[Served]:
     server = made(engine, measured, clock=clock)
     await server.start()
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector) as session:
+    async with described_session(connector=connector) as session:
         served = Served(engine, server, clock, session, measured)
         async with served.open:
             yield served

@@ -21,6 +21,7 @@ from daemon.web.listening import CannotListen
 from daemon.web.server import WebServer
 from daemon.web.web_config import WebConfigRefused, read_web_config
 from tests.web.certificates import made as certificate
+from tests.web.described import described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -60,7 +61,7 @@ async def status(
     assert server.metrics_address is not None
     scheme, kind = ("http", True) if context is None else ("https", context)
     url = f"{scheme}://127.0.0.1:{server.metrics_address[1]}{path}"
-    async with aiohttp.ClientSession() as session, session.get(url, ssl=kind, headers=headers) as answer:
+    async with described_session() as session, session.get(url, ssl=kind, headers=headers) as answer:
         return answer.status
 
 

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import pytest
 
 from daemon.engine.operations import Lookup, Unfolding
@@ -17,7 +16,7 @@ from daemon.ports import DirectoryObject, ProviderFault
 from daemon.web import resolving
 from states import Fault
 from tests.resolutions import FOUND, GROUP
-from tests.web.described import agrees_in_lines
+from tests.web.described import agrees_in_lines, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Serve
 
@@ -53,7 +52,7 @@ async def lines(engine: Played, serve: Serve) -> list[dict[str, Any]]:
     """The whole answer."""
     url = (await serve(engine)).url
     async with (
-        aiohttp.ClientSession(headers={"Accept": resolving.LINES}) as session,
+        described_session(headers={"Accept": resolving.LINES}) as session,
         session.get(f"{url}{PATH}?group=Everybody&members=yes") as answer,
     ):
         told = [json.loads(line) async for line in answer.content]
@@ -86,7 +85,7 @@ async def test_a_member_is_not_held_back_behind_a_slow_one(serve: Serve) -> None
     engine.more.clear()
     url = (await serve(engine)).url
     async with (
-        aiohttp.ClientSession(headers={"Accept": resolving.LINES}) as session,
+        described_session(headers={"Accept": resolving.LINES}) as session,
         session.get(f"{url}{PATH}?group=Everybody&members=yes") as answer,
     ):
         assert "resolution" in json.loads(await answer.content.readline())
@@ -131,7 +130,7 @@ async def test_a_head_is_answered_without_a_stream(serve: Serve) -> None:
     engine.lookup = lambda *_: asyncio.sleep(0, FOUND)  # type: ignore[attr-defined]
     url = (await serve(engine)).url
     async with (
-        aiohttp.ClientSession(headers={"Accept": resolving.LINES}) as session,
+        described_session(headers={"Accept": resolving.LINES}) as session,
         session.head(f"{url}{PATH}?group=Everybody") as answer,
     ):
         assert (answer.status, answer.content_type) == (200, "application/json")

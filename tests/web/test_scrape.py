@@ -6,14 +6,13 @@ import gzip
 import subprocess
 from dataclasses import replace
 
-import aiohttp
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
 from daemon.ports import Secret
 from metrics import Instruments
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Serve
 
@@ -76,7 +75,7 @@ async def test_off_loopback_the_text_is_packed(engine: MemoryEngine, serve: Serv
         api = await serve(engine)
         url = f"{api.url.replace('0.0.0.0', '127.0.0.1')}/metrics?name[]=sitebind_build_info"
         async with (
-            aiohttp.ClientSession(auto_decompress=False) as session,
+            described_session(auto_decompress=False) as session,
             session.get(url, headers=headers) as answer,
         ):
             packed = answer.headers.get("Content-Encoding") == "gzip"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import NoReturn
 
-import aiohttp
 import pytest
 
+from tests.web.described import described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -30,7 +30,7 @@ async def test_what_a_stop_interrupts_is_answered(engine: MemoryEngine, operatio
     setattr(engine, operation, endless)
     server = made(engine, Measured())
     await server.start()
-    async with aiohttp.ClientSession() as session:
+    async with described_session() as session:
 
         async def asked() -> tuple[int, str]:
             async with session.request(method, server.url + path) as answer:

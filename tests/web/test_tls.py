@@ -20,6 +20,7 @@ from daemon.web.listening import CannotListen
 from daemon.web.server import WebServer
 from tests.web.certificates import Pair
 from tests.web.certificates import made as certificate
+from tests.web.described import described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -45,7 +46,7 @@ async def status(server: WebServer, context: ssl.SSLContext, **options: Any) -> 
     """Of a fresh connection."""
     connector = aiohttp.TCPConnector(ssl=context, force_close=True)
     async with (
-        aiohttp.ClientSession(connector=connector) as session,
+        described_session(connector=connector) as session,
         session.request(options.pop("method", "GET"), server.url + options.pop("path", "/-/healthy"), **options) as got,
     ):
         return got.status
@@ -65,7 +66,7 @@ async def test_the_address_says_https_and_answers_there_only(server: WebServer, 
 async def test_the_pages_cookie_is_for_tls_and_for_this_host_alone(server: WebServer, pair: Pair) -> None:
     """A browser sends it nowhere else, and takes none in its place that was set over plain HTTP."""
     connector = aiohttp.TCPConnector(ssl=pair.believing())
-    async with aiohttp.ClientSession(connector=connector) as session, session.get(f"{server.url}/sign-in") as answer:
+    async with described_session(connector=connector) as session, session.get(f"{server.url}/sign-in") as answer:
         name, *attributes = answer.headers["Set-Cookie"].split("; ")
         assert name.startswith("__Host-sitebind-")
         assert {"Secure", "HttpOnly", "SameSite=Strict", "Path=/"} <= set(attributes)
@@ -102,7 +103,7 @@ async def test_a_renewed_certificate_is_used_without_a_restart(server: WebServer
     """By the next connection; open ones go on."""
     fresh = certificate(tmp_path / "fresh")
     before = pair.believing()
-    async with aiohttp.ClientSession() as kept:
+    async with described_session() as kept:
         async with kept.get(f"{server.url}/-/healthy", ssl=before) as answer:
             assert answer.status == 200
         shutil.copy(fresh.certificate, pair.certificate)

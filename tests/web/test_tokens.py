@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 import pytest
 
 from daemon.config.model import DaemonSettings
@@ -17,7 +16,7 @@ from daemon.web.auth import Principal
 from daemon.web.errors import HttpProblem
 from daemon.web.limits import MOST_CALLERS, RateLimit
 from tests.clock import ManualClock
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Serve
 
@@ -268,7 +267,7 @@ async def test_callers_without_number_take_bounded_memory() -> None:
 
 async def test_no_answer_ever_allows_another_origin(api: DescribedClient) -> None:
     """There is no CORS, and a preflight gets no leave."""
-    async with aiohttp.ClientSession() as session:
+    async with described_session() as session:
         asked = {"Origin": api.url, "Access-Control-Request-Method": "POST"}
         for method, path in (("OPTIONS", "/rebind"), ("GET", "/api/v1/sites"), ("POST", "/rebind")):
             async with session.request(method, api.url + path, headers=asked) as answer:

@@ -6,12 +6,11 @@ import asyncio
 import json
 from typing import Any
 
-import aiohttp
 import pytest
 
 from daemon.ports import Secret
 from states import Fault
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -62,7 +61,7 @@ async def test_stopping_the_server_ends_a_wait_at_once(engine: MemoryEngine, mea
     engine.token = Secret("right")
     server = made(engine, measured)
     await server.start()
-    async with aiohttp.ClientSession() as session:
+    async with described_session() as session:
         api = DescribedClient(session, server.url)
         await api.post("/rebind")
         await engine.succeed("default")

@@ -21,7 +21,7 @@ from daemon.ports import Secret
 from daemon.web.listening import CannotListen
 from daemon.web.peer import Admins, Peer, origin_key
 from daemon.web.server import WebServer
-from tests.web.described import DescribedClient
+from tests.web.described import DescribedClient, described_session
 from tests.web.memory_engine import MemoryEngine
 from tests.web.serving import Measured, made
 
@@ -44,7 +44,7 @@ async def server(engine: MemoryEngine, measured: Measured, path: Path) -> AsyncI
 
 @pytest.fixture
 async def api(server: WebServer, path: Path) -> AsyncIterator[DescribedClient]:
-    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as session:
+    async with described_session(connector=aiohttp.UnixConnector(str(path))) as session:
         yield DescribedClient(session, "http://localhost")
 
 
