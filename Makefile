@@ -14,12 +14,12 @@ LOCKED := $(PIP) install --progress-bar off --require-hashes --no-deps --require
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
-.PHONY: demo test test-fast check bench torture doctor-table references pictures lock clean help parts
+.PHONY: demo test test-fast check bench bench-check torture doctor-table references pictures lock clean help parts
 
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
 
-test: $(VENV)/.dev $(VENV)/.kerberos ## the whole suite, its real parts included, and the coverage floors
+test: $(VENV)/.dev $(VENV)/.kerberos $(VENV)/.bench ## the whole suite, its real parts included, and the coverage floors
 	$(BIN)/python -m pytest --cov --cov-report=
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	@$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
@@ -35,8 +35,11 @@ check: $(VENV)/.dev ## lint, formatting, types, import contracts, spelling, the 
 	$(BIN)/codespell
 	$(BIN)/sitebind check-config --config config.example.ini
 
-bench: $(VENV)/.dev ## a table of ratios; every side measured in the same run
-	$(BIN)/python -m bench
+bench: $(VENV)/.dev $(VENV)/.bench parts ## ratios, every side measured in the same run; writes docs/performance.md anew
+	$(BIN)/python -m bench --write
+
+bench-check: $(VENV)/.dev $(VENV)/.bench parts ## measure again, and fail where a ratio is worse than the stored one
+	$(BIN)/python -m bench --check
 
 torture: $(VENV)/.dev parts ## kill it, starve it and lie to it for long, and write docs/reliability.md anew
 	$(BIN)/python -m tests.torture
@@ -89,4 +92,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 $(VENV)/.kerberos: $(VENV)/.runtime requirements/kerberos.txt | parts
 	@echo 'Compiling the extra kerberos, which takes a minute or two'
 	@$(LOCKED) requirements/kerberos.txt
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
+	@echo 'Installing what only the bench compares with'
+	@$(LOCKED) requirements/bench.txt
 	@touch $@

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from bench.limit import within
 from bench.processes import PATIENCE, peak
-from bench.table import Row
+from bench.table import Row, row_of
 from tests.directory.stalls import Stalls
 
 if TYPE_CHECKING:
@@ -108,9 +108,8 @@ def _table(what: str, taken: dict[str, list[Measured]]) -> Iterator[Row]:
 def _row(
     name: str, ours: list[Measured], theirs: list[Measured], number: Callable[[Measured], float], *, unit: str
 ) -> Row:
-    mine, other = [number(one) for one in ours], [number(one) for one in theirs]
-    ratio = median(one / two for one, two in zip(mine, other, strict=True))
-    return Row(name, median(mine), median(other), ratio, "", unit)
+    pairs = [(number(mine), number(other)) for mine, other in zip(ours, theirs, strict=True)]
+    return row_of(name, pairs, unit=unit)
 
 
 @contextmanager

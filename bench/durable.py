@@ -2,20 +2,25 @@
 
 Each step is one audit record with its hash and its site's snapshot. The limit is raw `sqlite3` in a plain loop
 that commits batches of the same size; what one would write first is aiosqlite with execute, execute and commit
-per event. All sides use our schema with its index and triggers, the same pragmas and the same steps. Last, the
-audit chain is verified against a bare scan that hashes what it reads.
+per event. All sides use our schema with its index and triggers, the same pragmas and the same steps.
+
+Once more with a slow disk: `python -m bench.durable slow` runs with `slow_disk.c` loaded before the C library, which
+makes every fsync of either side take 4 ms longer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -25,14 +30,14 @@ import aiosqlite
 
 from bench.table import Row, against
 from daemon.ports import JournalEntry
-from daemon.store.audit import verify_file
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import migrate
 from states import HeldBinding, Snapshot, State, Terms, remember
 
 SECONDS = 0.3
 PRODUCERS = {1: ">= 0.60", 16: "", 256: ">= 0.60", 4096: ">= 0.80"}
-RECORDS = 50_000
+SLOW_DISK = Path(__file__).with_name("slow_disk.c")
+SLOW_GOAL = ">= 0.90"
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "secure_delete = ON", "foreign_keys = ON")
@@ -43,20 +48,48 @@ ON CONFLICT (site) DO UPDATE SET document = excluded.document, seq = excluded.se
 Measure = Callable[[], float]
 
 
-def rows() -> list[Row]:
-    """The table's rows for durable steps and for verifying."""
+def rows(*, quick: bool = False) -> list[Row]:
+    """The table's rows, on this disk and on a slow one."""
+    numbers = (1, 16) if quick else tuple(PRODUCERS)
     found = []
     with tempfile.TemporaryDirectory(prefix="sitebind-bench-") as folder:
-        for number, goal in PRODUCERS.items():
+        for number in numbers:
             place = Path(folder) / str(number)
             place.mkdir()
-            with asyncio.Runner() as runner, _journal(runner, place, number) as ours:
-                with _raw(place, number) as raw:
-                    found.append(against(f"durable steps, {number} producers : raw sqlite3", ours, raw, goal=goal))
-                with _naive(runner, place, number) as naive:
-                    found.append(against(f"durable steps, {number} producers : commit per event", ours, naive))
-        found.append(_verifying(Path(folder) / "verify.db"))
+            found += _rows_of(number, place, rounds=1 if quick else 5)
+        found += _on_a_slow_disk(Path(folder), numbers, rounds=1 if quick else 5)
     return found
+
+
+def _rows_of(number: int, place: Path, *, rounds: int) -> Iterator[Row]:
+    name = f"durable steps, {number} producers : "
+    with asyncio.Runner() as runner, _journal(runner, place, number) as ours:
+        with _raw(place, number) as raw:
+            yield against(f"{name}raw sqlite3", ours, raw, goal=PRODUCERS[number], rounds=rounds)
+        with _naive(runner, place, number) as naive:
+            yield against(f"{name}commit per event", ours, naive, rounds=rounds)
+
+
+# --- a slow disk ------------------------------------------------------------------------------------
+
+
+def _on_a_slow_disk(folder: Path, numbers: tuple[int, ...], *, rounds: int) -> list[Row]:
+    """The same steps in a process whose every fsync takes longer. Raises CalledProcessError without a C compiler."""
+    library = folder / "slow_disk.so"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, SLOW_DISK], check=True)
+    command = [sys.executable, "-m", "bench.durable", "slow", str(folder), str(rounds), *map(str, numbers)]
+    environment = {**os.environ, "LD_PRELOAD": str(library)}
+    told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
+    return [Row(**row) for row in json.loads(told)]
+
+
+def _slow_rows(folder: Path, numbers: tuple[int, ...], *, rounds: int) -> Iterator[Row]:
+    for number in numbers:
+        place = folder / f"slow-{number}"
+        place.mkdir()
+        name = f"durable steps, 4 ms slower disk, {number} producers : raw sqlite3"
+        with asyncio.Runner() as runner, _journal(runner, place, number) as ours, _raw(place, number) as raw:
+            yield against(name, ours, raw, goal=SLOW_GOAL, rounds=rounds)
 
 
 # --- the steps --------------------------------------------------------------------------------------
@@ -67,7 +100,8 @@ def _seconds(producers: int) -> float:
     return max(SECONDS, producers / 4096)
 
 
-def _entry(number: int) -> JournalEntry:
+def audit_entry(number: int) -> JournalEntry:
+    """A step as the driver records it."""
     site = f"site-{number:04}"
     terms = Terms(fingerprint="f" * 64, credentials="c" * 64, automatic=True)
     held = HeldBinding(
@@ -124,7 +158,7 @@ def _producers(runner: asyncio.Runner, entries: list[JournalEntry], append: Call
 def _journal(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measure]:
     journal = SqliteJournal(place / "ours.db")
     runner.run(journal.open())
-    entries = [_entry(one) for one in range(number)]
+    entries = [audit_entry(one) for one in range(number)]
     yield lambda: _producers(runner, entries, journal.append)
     runner.run(journal.close())
 
@@ -133,7 +167,7 @@ def _journal(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measu
 def _raw(place: Path, number: int) -> Iterator[Measure]:
     connection = sqlite3.connect(place / "raw.db", isolation_level=None)
     _prepare(connection)
-    entries = [_entry(one) for one in range(number)]
+    entries = [audit_entry(one) for one in range(number)]
     end = (0, "0" * 64)
 
     def measure() -> float:
@@ -181,7 +215,7 @@ def _naive(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measure
             await connection.commit()
             end = (end[0] + 1, record[-1])
 
-    entries = [_entry(one) for one in range(number)]
+    entries = [audit_entry(one) for one in range(number)]
     yield lambda: _producers(runner, entries, append)
     runner.run(connection.close())
 
@@ -199,36 +233,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     migrate(connection)
 
 
-# --- verifying --------------------------------------------------------------------------------------
-
-
-def _verifying(path: Path) -> Row:
-    asyncio.run(_filled(path))
-
-    def ours() -> float:
-        begin = time.perf_counter()
-        report = verify_file(path)
-        assert report.intact, report.reason
-        return report.records / (time.perf_counter() - begin)
-
-    def bare() -> float:
-        begin, head, count = time.perf_counter(), "", 0
-        connection = sqlite3.connect(path)
-        for row in connection.execute("SELECT * FROM audit ORDER BY seq"):
-            seq, at, site, actor, event, before, after, request_id, detail, previous, _ = row
-            text = f"{head}|{seq}|{at}|{site}|{actor}|{event}|{before}|{after}|{request_id}|{detail}|{previous}"
-            head = sha256(text.encode()).hexdigest()
-            count += 1
-        connection.close()
-        return count / (time.perf_counter() - begin)
-
-    return against("audit verify, one core : bare scan and sha256", ours, bare, goal=">= 0.80", rounds=9)
-
-
-async def _filled(path: Path) -> None:
-    journal = SqliteJournal(path)
-    await journal.open()
-    entry = replace(_entry(0), snapshot=None)
-    for _ in range(RECORDS // 5_000):
-        await asyncio.gather(*(journal.append(entry) for _ in range(5_000)))
-    await journal.close()
+if __name__ == "__main__":
+    _, where, repeat, *wanted = sys.argv[1:]
+    slow = _slow_rows(Path(where), tuple(map(int, wanted)), rounds=int(repeat))
+    print(json.dumps([asdict(row) for row in slow]))

@@ -96,6 +96,13 @@ def spent(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def wake_ups(pid: int) -> int:
+    """How often the threads of the process gave up the processor by themselves so far: each began with a wake-up."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    lines = [line for task in tasks for line in (task / "status").read_text(encoding="ascii").splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches:"))
+
+
 def until_it_rests(pid: int) -> None:
     """Return when the process used less than a fiftieth of a processor for a second."""
     before = spent(pid)

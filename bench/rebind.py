@@ -1,6 +1,7 @@
-"""`POST /rebind`, accepted and durably recorded, per second: against a bare aiohttp handler with the same answer.
+"""`POST /rebind`, accepted and durably recorded, per second: against bare aiohttp, and against the usual way.
 
-Daemon, baseline and load are processes of their own. The site's bind is held open by the sandbox, so that each
+The first is a handler with the same answer that does nothing for it, the second `bench.peer`, which does the same.
+Daemon, baselines and load are processes of their own. The site's bind is held open by the sandbox, so that each
 request joins it: what is measured is the whole way of an accepted request with its record on disk, not the
 service's answers.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench.load import load
@@ -18,6 +20,12 @@ from bench.table import Row, against
 
 CLIENTS = {1: "", 16: ">= 0.75", 64: ">= 0.75", 256: ""}
 SECONDS = 0.6
+USUAL = {16: ">= 15.00", 256: ">= 35.00"}
+USUAL_SECONDS = 1.5
+"""Longer: at 256 clients an answer takes it seconds."""
+
+
+Measure = Callable[[], float]
 
 
 def rows(*, quick: bool = False) -> list[Row]:
@@ -31,24 +39,31 @@ def rows(*, quick: bool = False) -> list[Row]:
             until(lambda: status(port, "/-/healthy") == 200, "the daemon answers")
             until(lambda: _states(port) == ["binding"], "a bind is open")
             _, body = fetched(port, "/rebind", method="POST")
-            with started("-m", "bench.bare", "post", body.decode()) as (_, theirs):
-                return [
-                    _row(f"http://127.0.0.1:{port}/rebind", f"http://127.0.0.1:{theirs}/rebind", clients, quick=quick)
-                    for clients in CLIENTS
-                ]
+            ours = f"http://127.0.0.1:{port}/rebind"
+            return [*_against_bare(ours, body.decode(), quick=quick), *_against_usual(ours, Path(name), quick=quick)]
 
 
-def _row(ours: str, theirs: str, clients: int, *, quick: bool) -> Row:
-    def rate(url: str) -> float:
-        return load(url, clients=clients, seconds=0.1 if quick else SECONDS, method="POST").per_second
+def _against_bare(ours: str, answer: str, *, quick: bool) -> Iterator[Row]:
+    with started("-m", "bench.bare", "post", answer) as (_, port):
+        for clients, goal in CLIENTS.items():
+            rates = _rates(ours, port, clients, seconds=0.1 if quick else SECONDS)
+            name = f"POST /rebind journalled, {clients} clients : bare aiohttp"
+            yield against(name, *rates, goal=goal, rounds=1 if quick else 5)
 
-    return against(
-        f"POST /rebind journalled, {clients} clients : bare aiohttp",
-        lambda: rate(ours),
-        lambda: rate(theirs),
-        goal=CLIENTS[clients],
-        rounds=1 if quick else 5,
-    )
+
+def _against_usual(ours: str, folder: Path, *, quick: bool) -> Iterator[Row]:
+    with started("-m", "bench.peer", str(folder / "peer.db")) as (_, port):
+        for clients, goal in USUAL.items():
+            rates = _rates(ours, port, clients, seconds=0.3 if quick else USUAL_SECONDS)
+            name = f"POST /rebind journalled, {clients} clients : FastAPI + SQLAlchemy"
+            yield against(name, *rates, goal=goal, rounds=1 if quick else 5)
+
+
+def _rates(ours: str, port: str, clients: int, *, seconds: float) -> tuple[Measure, Measure]:
+    def rate(url: str) -> Measure:
+        return lambda: load(url, clients=clients, seconds=seconds, method="POST").per_second
+
+    return rate(ours), rate(f"http://127.0.0.1:{port}/rebind")
 
 
 def _states(port: int) -> list[str]:

@@ -51,6 +51,13 @@ def add(root: Parser) -> None:
         type=Path,
         help="JSON lines that were exported, in place of the database",
     )
+    verify.add_argument(
+        "--jobs",
+        type=count,
+        default=1,
+        metavar="N",
+        help="processes that share the work, each a range of the database's trail (default: 1)",
+    )
     add_database(verify)
     add_json(verify)
     _add_export(parser)
@@ -129,7 +136,9 @@ def _readable() -> Iterator[None]:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    path, report = _verified_export(args.export) if args.export is not None else _verified_database(database(args))
+    path, report = (
+        _verified_export(args.export) if args.export is not None else _verified_database(database(args), jobs=args.jobs)
+    )
     if args.json:
         print(json.dumps(asdict(report), indent=2))
     else:
@@ -137,11 +146,11 @@ def _verify(args: argparse.Namespace) -> int:
     return Exit.WELL if report.intact else Exit.FAILED
 
 
-def _verified_database(path: Path) -> tuple[Path, ChainReport]:
-    from daemon.store.audit import verify_file
+def _verified_database(path: Path, *, jobs: int) -> tuple[Path, ChainReport]:
+    from daemon.store.ranges import verify_in_ranges
 
     with _readable():
-        return path, verify_file(path)
+        return path, verify_in_ranges(path, jobs=jobs)
 
 
 def _verified_export(path: Path) -> tuple[Path, ChainReport]:

@@ -33,7 +33,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 def verify_file(path: Path) -> ChainReport:
     """Walk the whole chain of a database file. Raises `JournalUnavailable` when it cannot be read."""
-    with _opened(path) as connection:
+    with reading(path) as connection:
         walk, known = Walk(), known_end(connection)
         walk_on(walk, connection)
         walk.must_reach(known)
@@ -80,13 +80,13 @@ def newest_records(connection: sqlite3.Connection, *, site: str | None = None, l
 
 def tail_file(path: Path, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
     """The newest records of a database file, oldest of them first. Raises `JournalUnavailable`."""
-    with _opened(path) as connection:
+    with reading(path) as connection:
         return newest_records(connection, site=site, limit=limit)
 
 
 def read_file(path: Path, *, site: str | None = None, after: int = 0) -> Iterator[AuditRecord]:
     """The records of a database file with `seq > after`, as one view of it. Raises `JournalUnavailable`."""
-    with _opened(path) as connection:
+    with reading(path) as connection:
         yield from read_records(connection, site=site, after=after)
 
 
@@ -144,7 +144,7 @@ def verify_export(lines: Iterable[str]) -> ChainReport:
     return (walk or Walk()).report()
 
 
-def _opened(path: Path) -> closing[sqlite3.Connection]:
+def reading(path: Path) -> closing[sqlite3.Connection]:
     """A database that is only read, also on a medium that cannot be written."""
     address = uri(path, "ro")
     if path.is_file() and not path.with_name(f"{path.name}-wal").exists():

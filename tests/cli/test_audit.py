@@ -85,6 +85,11 @@ def test_one_changed_byte_is_found_and_named(database: Path, sitebind: Ask) -> N
     assert "The 2 records before it are as they were written." in said.out
 
 
+def test_verify_shares_the_work_and_gives_the_same_answer(database: Path, sitebind: Ask) -> None:
+    alone = sitebind("audit", "verify", "--json", "--database", database)
+    assert sitebind("audit", "verify", "--jobs", "2", "--json", "--database", database).out == alone.out
+
+
 def test_verify_answers_in_json(database: Path, sitebind: Ask) -> None:
     tampered(database, "DELETE FROM audit WHERE seq = 2")
     said = sitebind("audit", "verify", "--json", "--database", database)
