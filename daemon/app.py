@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import secrets
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,11 +32,13 @@ from daemon.engine.driver import Driver
 from daemon.engine.editing import Editor
 from daemon.engine.feed import feed_over
 from daemon.engine.fingerprints import Fingerprints
+from daemon.engine.forwarding import Forwarder
 from daemon.engine.front import FrontDoor
 from daemon.engine.live import LiveBinds
 from daemon.engine.log import LogObserver, Narrator, Observers, configure_logging
 from daemon.engine.microsoft import MicrosoftSide
 from daemon.engine.performer import Performer
+from daemon.engine.process_problems import ProcessProblems
 from daemon.engine.resolving import Resolver
 from daemon.engine.scheduler import Scheduler
 from daemon.engine.signin import OneTimeSignIns, Token
@@ -43,12 +46,14 @@ from daemon.engine.supervisor import Supervisor
 from daemon.engine.tasks import Tasks
 from daemon.examination import in_force, practice_over
 from daemon.ports import Clock, Clouds, JournalUnavailable
+from daemon.providers.audit_receiver import AuditReceivers
 from daemon.providers.clouds import ENDPOINTS, MimecastClouds
 from daemon.providers.http import HttpClients
 from daemon.providers.late_microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
 from daemon.providers.late_microsoft import LateMicrosoft
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
+from daemon.store.outbox import SqliteOutbox
 from daemon.store.schema import SchemaRefused
 from daemon.store.tokens import SqliteTokens
 from daemon.store.vault import SealedVault, open_vault
@@ -108,6 +113,9 @@ def compose(
     clients = HttpClients(lambda call, code, seconds: observer.upstream(call, code=code, seconds=seconds), clock=clock)
     clouds, providers = around(MimecastClouds(clients, clock=clock)), LateMicrosoft(clients, clock=clock)
     microsoft = MicrosoftSide(mailboxes=providers, directories=providers, resolve=resolve)
+    outbox = SqliteOutbox(journal, hostname=socket.gethostname())
+    forwarder = Forwarder(AuditReceivers(), outbox=outbox, observer=observer, clock=clock, chance=chance)
+    journal.listen(forwarder.recorded)
 
     configuration = Configuration(
         path,
@@ -119,7 +127,7 @@ def compose(
         observer=observer,
         clock=clock,
         new_site_code=lambda: secrets.token_hex(_SITE_CODE_BYTES),
-        daemon_changed=partial(_apply_daemon, scheduler=scheduler, token=token),
+        daemon_changed=partial(_apply_daemon, scheduler=scheduler, forwarder=forwarder, token=token),
     )
     procedure = Procedure(clouds=clouds, microsoft=microsoft, vault=vault, resolve=resolve, clock=clock)
     caretaker = Caretaker(
@@ -171,7 +179,14 @@ def compose(
         clock=clock,
         token=lambda: token.value,
         vault=vault,
-        unwiped=caretaker.unwiped,
+        own_problems=ProcessProblems(
+            driver=driver,
+            configuration=configuration,
+            vault=vault,
+            unwiped=caretaker.unwiped,
+            forwarder=forwarder,
+            clock=clock,
+        ),
         feed=feed,
         observer=observer,
     )
@@ -190,6 +205,7 @@ def compose(
         directories=providers,
         listener=web,
         access=access,
+        forwarder=forwarder,
         watching=Watcher(clock),
         observer=observer,
         clock=clock,
@@ -207,10 +223,11 @@ def compose(
     )
 
 
-async def _apply_daemon(settings: DaemonSettings, *, scheduler: Scheduler, token: Token) -> None:
+async def _apply_daemon(settings: DaemonSettings, *, scheduler: Scheduler, forwarder: Forwarder, token: Token) -> None:
     """What of [daemon] takes effect without a restart."""
     configure_logging(form=settings.log_format, level=settings.log_level)
     scheduler.set_pace(settings.pace)
+    forwarder.apply(settings)
     try:
         await token.take(settings, resolve)
     except SecretUnreadable as error:

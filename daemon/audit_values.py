@@ -6,12 +6,14 @@ Imported from `daemon.ports` like all others.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 ExportFormat = Literal["jsonl", "csv", "syslog", "cef", "ocsf"]
 """JSON lines can be verified as a chain; CSV is for reading in a spreadsheet, the others for who collects events."""
+ForwardFormat = Literal["syslog", "cef", "ocsf", "jsonl"]
+"""How records are sent on as they happen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +73,29 @@ class ChainReport:
     head: str
     broken_at: int | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Who takes audit records as they happen. Without `tls` no file counts; an empty `ca` means this system's roots."""
+
+    host: str
+    port: int
+    tls: bool = True
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __str__(self) -> str:
+        """As it is configured: `tls://siem.example.com:6514`."""
+        shape = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'tls' if self.tls else 'tcp'}://{shape}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardPage:
+    """Some records, framed for the wire: how many they are, and the number of the last one."""
+
+    last: int
+    records: int
+    data: bytes = field(repr=False)

@@ -277,6 +277,9 @@ class Observer(Protocol):
     def event_streams(self, *, clients: int, dropped: int = 0) -> None:
         """So many clients follow what happens now; `dropped` more were too slow and were cut off."""
 
+    def forwarded(self, *, position: int | None, waiting: int, failures: int = 0) -> None:
+        """Records up to `position` were delivered to the receiver and `waiting` more wait; None: there is none."""
+
 
 class Inbox(Protocol):
     """Where anybody posts events; only the driver applies them."""

@@ -93,6 +93,7 @@ class Instruments:
         self._process(version)
         self._binds()
         self._configuration_and_records()
+        self._forwarding()
         self._calls(endpoints)
         self.sites = Sites()
         registry.register(self.sites)
@@ -118,6 +119,11 @@ class Instruments:
     def bind_step(self, step: str, *, seconds: float) -> None:
         """A step of a bind ended."""
         self._step_seconds.touch().labels(step if step in BIND_STEPS else OTHER).observe(seconds)
+
+    def forwarded(self, *, position: int | None, waiting: int) -> None:
+        """How far the receiver of audit records is; None where there is none."""
+        self._forward_position.touch().set(nan if position is None else position)
+        self._forward_waiting.touch().set(nan if position is None else waiting)
 
     def _process(self, version: str) -> None:
         build = self._info("sitebind_build", "The running version of sitebind and of Python.")
@@ -159,6 +165,21 @@ class Instruments:
         )
         # Neither answer would be true yet, and NaN trips no alert.
         self.chain_intact.touch().set(nan)
+
+    def _forwarding(self) -> None:
+        self._forward_position = self._gauge(
+            "sitebind_audit_forward_position",
+            "Number of the last audit record that was delivered to the receiver; NaN where none is configured.",
+        )
+        self._forward_waiting = self._gauge(
+            "sitebind_audit_forward_waiting",
+            "Audit records that the receiver has not taken yet; NaN where none is configured.",
+        )
+        self.forward_failures = self._tally(
+            "sitebind_audit_forward_failures",
+            "Times that the receiver of audit records was not reached, was lost or took nothing.",
+        )
+        self.forwarded(position=None, waiting=0)
 
     def _calls(self, endpoints: Iterable[str]) -> None:
         self._upstream = self._tally(

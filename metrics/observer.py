@@ -70,3 +70,8 @@ class MetricsObserver:
         self._instruments.stream_clients.touch().set(clients)
         if dropped:
             self._instruments.streams_dropped.count(by=dropped)
+
+    def forwarded(self, *, position: int | None, waiting: int, failures: int = 0) -> None:
+        self._instruments.forwarded(position=position, waiting=waiting)
+        if failures:
+            self._instruments.forward_failures.count(by=failures)

@@ -9,6 +9,7 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from daemon.audit_values import Receiver
 from daemon.config.problems import BadValue, shown
 
 _LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
@@ -158,6 +159,18 @@ def service_url(text: str) -> str:
     name, number = host_and_port(parts.netloc)
     shape = f"[{name}]" if ":" in name else name
     return f"https://{shape}:{number}" if number else f"https://{shape}"
+
+
+def receiver(text: str) -> Receiver:
+    """`tcp://host:port` or `tls://host:port`, without anything behind it."""
+    wanted = "it is written tls://host:port or tcp://host:port; the usual ports of syslog are 6514 and 601"
+    scheme, separator, place = text.partition("://")
+    if not separator or scheme.lower() not in {"tcp", "tls"}:
+        raise BadValue(f"{shown(text)} begins with neither tls:// nor tcp://", wanted)
+    name, number = host_and_port(place.removesuffix("/"))
+    if not number:
+        raise BadValue(f"{shown(text)} names no port", wanted)
+    return Receiver(host=name, port=number, tls=scheme.lower() == "tls")
 
 
 def host_of(url: str) -> str:

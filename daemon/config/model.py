@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from daemon.audit_values import ForwardFormat, Receiver
 from daemon.ports import Secret
 
 AuthenticationType = Literal["cloud", "domain", "application"]
@@ -21,6 +22,7 @@ DirectorySignIn = Literal["simple", "kerberos"]
 SecretKind = Literal["file", "env", "credential", "keyring", "literal", "plain"]
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+ForwardFrom = Literal["beginning", "now"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,7 @@ class DaemonSettings:
     """[daemon]: the process itself. `pace` is automatic binds and verifications per second, over all sites.
 
     `socket` None means that there is none: the default was already worked out. `rate_limit` None means the
-    default of its kind of caller, and 0 no limit.
+    default of its kind of caller, and 0 no limit. The files of `audit_forward` stand beside it, not in it.
     """
 
     host: str = "127.0.0.1"
@@ -63,6 +65,12 @@ class DaemonSettings:
     rate_burst: int | None = None
     metrics_listen: tuple[str, int] | None = None
     metrics_web_config: Path | None = None
+    audit_forward: Receiver | None = None
+    audit_forward_format: ForwardFormat = "syslog"
+    audit_forward_from: ForwardFrom = "beginning"
+    audit_forward_ca: Path | None = None
+    audit_forward_certificate: Path | None = None
+    audit_forward_key: Path | None = None
     pace: int = 20
     vault_key: SecretSource | None = None
 

@@ -13,7 +13,7 @@ from states import Impact
 Kind = Literal[
     "text", "choice", "flag", "integer", "duration", "port", "listen", "host", "address", "url", "path",
     "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions", "socket", "mode", "steps",
-    "tenant", "distinguished_name",
+    "tenant", "distinguished_name", "receiver",
 ]  # fmt: skip
 
 
@@ -237,6 +237,19 @@ _DAEMON = _rows(
      {"unit": "host:port"}),
     ("metrics_web_config", "path", _RESTART, ("web-config.yml of that listener in the format of Prometheus' exporters: "
      "TLS and basic_auth_users. Read again when it changes."), {}),
+    ("audit_forward", "receiver", _APPLY, ("Where audit records are sent as they happen: tls://host:port, or "
+     "tcp://host:port in the clear. Not set: nowhere."), {"unit": "tls://host:port or tcp://host:port"}),
+    ("audit_forward_format", "choice", _APPLY, ("How they are written: syslog messages of RFC 5424, cef inside those, "
+     "each framed by its length; ocsf or jsonl, one JSON object a line."),
+     {"default": "syslog", "choices": ("syslog", "cef", "ocsf", "jsonl")}),
+    ("audit_forward_from", "choice", _APPLY, ("Where sending begins the first time: at the trail's beginning, or with "
+     "what is recorded from now on. Afterwards it goes on where it was, also to another receiver."),
+     {"default": "beginning", "choices": ("beginning", "now")}),
+    ("audit_forward_ca", "path", _APPLY, ("PEM file of the only CAs that the receiver's certificate may come from. Not "
+     "set: the system's."), {}),
+    ("audit_forward_certificate", "path", _APPLY, ("PEM file of our own certificate for the receiver, with its chain; "
+     "needs audit_forward_key."), {}),
+    ("audit_forward_key", "path", _APPLY, "PEM file of that certificate's key, without a passphrase.", {}),
     ("pace", "integer", _APPLY, "Automatic binds and verifications, over all sites.",
      {"default": "20", "unit": "per second", "lowest": 1, "highest": 10000}),
     ("vault_key", "secret", _RESTART, ("Key that seals the stored keys. Not set: a key file is made beside the "

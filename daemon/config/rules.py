@@ -12,7 +12,11 @@ _DAEMON_NEEDS = (
     ("tls_key", "tls_certificate"),
     ("tls_client_ca", "tls_certificate"),
     ("metrics_web_config", "metrics_listen"),
+    ("audit_forward_certificate", "audit_forward_key"),
+    ("audit_forward_key", "audit_forward_certificate"),
 )
+_FORWARD_FILES = ("audit_forward_ca", "audit_forward_certificate", "audit_forward_key")
+_FORWARD_OPTIONS = ("audit_forward_format", "audit_forward_from", *_FORWARD_FILES)
 
 
 def check_site(form: Form, site: SiteSettings) -> None:
@@ -47,6 +51,22 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
     if daemon.metrics_listen == (daemon.host, daemon.port):
         clash(form, ("daemon", "metrics_listen"), "is the address of listen too", near=("daemon", "listen"),
                hint="give it another port, or remove it: listen serves /metrics as well")  # fmt: skip
+    _forwarding(form, daemon)
+
+
+def _forwarding(form: Form, daemon: DaemonSettings) -> None:
+    key, receiver = ("daemon", "audit_forward"), daemon.audit_forward
+    if receiver is not None and not receiver.tls and not addresses.is_loopback(receiver.host):
+        text = "sends the audit trail in the clear: whoever is on the way can read and change it"
+        form.findings.warning(key, text, hint="use tls://, or tcp:// to a relay on this machine that speaks TLS")
+    if form.spoiled(key) or (receiver is not None and receiver.tls):
+        return
+    unused = _FORWARD_FILES if receiver is not None else _FORWARD_OPTIONS
+    because = "audit_forward begins with tcp://" if receiver is not None else "audit_forward is not set"
+    for name in unused:
+        if ("daemon", name) in form.given:
+            hint = f"remove it, or set audit_forward = tls://host:{receiver.port if receiver else 6514}"
+            form.findings.warning(("daemon", name), f"is not used, because {because}", hint=hint)
 
 
 def _proxy(form: Form, site: SiteSettings) -> None:

@@ -211,6 +211,7 @@ _PARSERS: dict[Kind, Callable[[Option, str], object]] = {
     "site_id": lambda _, text: site_id(text),
     "tenant": lambda _, text: addresses.tenant(text),
     "distinguished_name": lambda _, text: addresses.distinguished_name(text),
+    "receiver": lambda _, text: addresses.receiver(text),
     "mode": _mode,
     "steps": _steps,
     "host_headers": _each(_host_header),

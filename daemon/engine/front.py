@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
 
 import daemon
 from daemon.config.model import DaemonSettings, SecretSource, SiteSettings
 from daemon.config.secrets import resolve
 from daemon.engine.auditing import Auditing
-from daemon.engine.care import Unwiped
 from daemon.engine.chart import both
 from daemon.engine.config_views import ConfigEdit, ConfigView
 from daemon.engine.configuration import Configuration
@@ -23,7 +22,6 @@ from daemon.engine.history import ChainStatus, StateHistory
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import (
     Caller,
-    Check,
     ConfigWritten,
     Health,
     Lookup,
@@ -80,7 +78,7 @@ class FrontDoor:
         clock: Clock,
         token: Callable[[], Secret | None],
         vault: Vault,
-        unwiped: Mapping[str, Unwiped],
+        own_problems: ProcessProblems,
         feed: Feed,
         observer: Observer,
     ) -> None:
@@ -95,9 +93,7 @@ class FrontDoor:
         self._token = token
         self._vault = vault
         self._feed = feed
-        self._own_problems = ProcessProblems(
-            driver=driver, configuration=configuration, vault=vault, unwiped=unwiped, clock=clock
-        )
+        self._own_problems = own_problems
         self._unbinds = Unbinds(driver, clock)
         self._reports = Reports(journal, live=live, clock=clock, known=self._known)
         self._auditing = Auditing(journal, clock, known=self._known, walked=observer.chain_verified)
@@ -285,13 +281,8 @@ class FrontDoor:
         return self._feed.follow(site=site, after=after, cut=cut)
 
     def healthy(self) -> Health:
-        """About the process and its loop only: being able to answer is the proof."""
-        checks = [Check(name="event-loop", status="pass")]
-        if self._driver.journal_trouble is not None:
-            checks.append(Check(name="journal", status="warn", text=self._driver.journal_trouble[0]))
-        if (locked := self._vault.problem()) is not None:
-            checks.append(Check(name="vault", status="warn", text=locked))
-        return Health(ok=True, checks=tuple(checks))
+        """About the process and its loop only."""
+        return Health(ok=True, checks=self._own_problems.checks())
 
     def ready(self, site: str | None = None) -> Health:
         """Whether every site (or the one named) holds a usable binding."""

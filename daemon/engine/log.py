@@ -151,6 +151,9 @@ class LogObserver:
     def event_streams(self, *, clients: int, dropped: int = 0) -> None:
         """The web layer writes its own line."""
 
+    def forwarded(self, *, position: int | None, waiting: int, failures: int = 0) -> None:
+        """The forwarder writes its own lines, when it begins to fail and when it goes on."""
+
 
 def _line(step: Step) -> tuple[int, str]:
     before, after, event = step.before, step.after, step.event
@@ -223,6 +226,10 @@ class Observers:
     def event_streams(self, *, clients: int, dropped: int = 0) -> None:
         """Pass on."""
         self._each("event_streams", clients=clients, dropped=dropped)
+
+    def forwarded(self, *, position: int | None, waiting: int, failures: int = 0) -> None:
+        """Pass on."""
+        self._each("forwarded", position=position, waiting=waiting, failures=failures)
 
 
 class Narrator:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from daemon.engine.care import Unwiped
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
+from daemon.engine.forwarding import Forwarder
+from daemon.engine.operations import Check
 from daemon.ports import Clock, Vault
 from states import Problem
 
@@ -21,17 +23,32 @@ class ProcessProblems:
         configuration: Configuration,
         vault: Vault,
         unwiped: Mapping[str, Unwiped],
+        forwarder: Forwarder,
         clock: Clock,
     ) -> None:
         self._driver = driver
         self._configuration = configuration
         self._vault = vault
         self._unwiped = unwiped
+        self._forwarder = forwarder
         self._began = clock.now()
 
     def of(self, site: str) -> tuple[Problem, ...]:
         """What touches every site, and what touches this one."""
-        return (*self._journal(), *self._daemon(), *self._locked(), *self._not_wiped(site))
+        away = self._forwarder.problem()
+        sending = () if away is None else (away,)
+        return (*self._journal(), *self._daemon(), *self._locked(), *sending, *self._not_wiped(site))
+
+    def checks(self) -> tuple[Check, ...]:
+        """The lines of the health answer: about the process and its loop only. Being able to answer is the proof."""
+        checks = [Check(name="event-loop", status="pass")]
+        if self._driver.journal_trouble is not None:
+            checks.append(Check(name="journal", status="warn", text=self._driver.journal_trouble[0]))
+        if (locked := self._vault.problem()) is not None:
+            checks.append(Check(name="vault", status="warn", text=locked))
+        if (sending := self._forwarder.check()) is not None:
+            checks.append(sending)
+        return tuple(checks)
 
     def _journal(self) -> Iterator[Problem]:
         if self._driver.journal_trouble is not None:

@@ -1,7 +1,8 @@
 """Starts the engine in order, keeps it running, and stops it in order within a bounded time.
 
 Order of a start: journal and vault (by the composition root), stored sites, timers, HTTP, configuration,
-watching. Order of a stop: HTTP, watching, timers, acts, waiting records, journal.
+watching. Order of a stop: HTTP, watching, timers, acts, waiting records, what the audit trail's
+receiver has not got yet, journal.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from daemon.engine.access import Access
 from daemon.engine.configuration import Configuration
 from daemon.engine.differences import slot_order
 from daemon.engine.driver import Driver
+from daemon.engine.forwarding import Forwarder
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import Caller
 from daemon.engine.scheduler import Scheduler
@@ -81,6 +83,7 @@ class Supervisor:
         directories: Directories,
         listener: Listener,
         access: Access,
+        forwarder: Forwarder,
         watching: Watching,
         observer: Observer,
         clock: Clock,
@@ -98,6 +101,7 @@ class Supervisor:
         self._directories = directories
         self._listener = listener
         self._access = access
+        self._forwarder = forwarder
         self._watching = watching
         self._observer = observer
         self._clock = clock
@@ -122,6 +126,7 @@ class Supervisor:
             self._serve("configuration", self._configure())
             self._serve("journal outage", self._driver.outage.watch())
             self._serve("audit chain check", self._check_chain())
+            self._forwarder.start(failed=self._service_failed)
             ready()
             await self._until(stop)
         finally:
@@ -252,6 +257,7 @@ class Supervisor:
         await self._access.close()
         await self._settle_records()
         await self._finish("the last record", self._note("daemon_stopped", {}))
+        await self._finish("the sending of the audit trail", self._forwarder.close())
         await self._finish("the connections to directories", self._directories.close())
         await self._finish("the connections to the service", self._clouds.close())
         if self._services_failed is not None and not self._services_failed.done():

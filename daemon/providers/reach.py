@@ -27,7 +27,7 @@ async def walk(target: Target, route: Route, *, store: TrustStore, seconds: floa
         with trail.layer(TLS) as note:
             context, refusal = await store.context(route.ca_file, protocols=HTTP), ""
             try:
-                note.text = await _shaken(target, stream, context=context, seconds=seconds)
+                note.text = await shaken(target, stream, context=context, seconds=seconds)
             except ssl.SSLCertVerificationError as error:
                 refusal = error.verify_message
             if refusal:
@@ -42,7 +42,7 @@ async def vouched_for(target: Target, route: Route, *, store: TrustStore, second
     try:
         async with way_to(target, route, seconds=seconds, trail=untold()) as stream:
             context = await store.context("", protocols=HTTP)
-            await _shaken(target, stream, context=context, seconds=seconds)
+            await shaken(target, stream, context=context, seconds=seconds)
     except ssl.SSLCertVerificationError:
         return (
             "it is trusted because of [connection] ca_file, not by this system's own roots: a TLS-inspecting firewall "
@@ -67,8 +67,8 @@ async def untrusted(target: Target, route: Route, *, reason: str, seconds: float
     return failure.certificate_untrusted(target, reason=reason, presented=presented)
 
 
-async def _shaken(target: Target, stream: Stream, *, context: ssl.SSLContext, seconds: float) -> str:
-    """Do the handshake. A refused certificate passes through as it is."""
+async def shaken(target: Target, stream: Stream, *, context: ssl.SSLContext, seconds: float) -> str:
+    """Do the handshake and describe what came of it. A refused certificate passes through as it is."""
     try:
         async with asyncio.timeout(seconds):
             await stream.writer.start_tls(context, server_hostname=target.host)

@@ -87,16 +87,21 @@ def _stamp_of(ca_file: str) -> _Stamp | None:
 
 
 def _make(ca_file: str, protocols: tuple[str, ...]) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context = alike(ssl.create_default_context())
     if protocols:
         context.set_alpn_protocols(list(protocols))
+    if ca_file:
+        context.load_verify_locations(cafile=ca_file)
+    return context
+
+
+def alike(context: ssl.SSLContext) -> ssl.SSLContext:
+    """Let this context judge as all of ours do."""
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     # The same judgement on every Python: 3.13 turned both around. Certificate authorities of inspecting
     # firewalls often lack what "strict" wants, and administrators put an intermediate one into the file.
     context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_STRICT
     context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    if ca_file:
-        context.load_verify_locations(cafile=ca_file)
     return context
 
 

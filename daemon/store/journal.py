@@ -50,7 +50,7 @@ class SqliteJournal:
     def __init__(self, path: Path, *, committed: Callable[[int], None] = _nobody) -> None:
         self.path = path
         self._committed = committed
-        self._listener: Callable[[int, Iterator[AuditRecord]], None] | None = None
+        self._listeners: list[Callable[[int, Iterator[AuditRecord]], None]] = []
         self._turns = asyncio.Lock()
         self._holder: Holder | None = None
         self._writer: Writer | None = None
@@ -81,8 +81,8 @@ class SqliteJournal:
         return 0 if self._writer is None else self._writer.head.seq
 
     def listen(self, listener: Callable[[int, Iterator[AuditRecord]], None]) -> None:
-        """Tell `listener` of every committed group: how many records, and the records, made as they are asked for."""
-        self._listener = listener
+        """Tell `listener` too of every committed group: how many records, and the records, made when asked for."""
+        self._listeners.append(listener)
 
     async def append(self, entry: JournalEntry) -> int:
         """See the port. Also raises TypeError or ValueError for an entry that cannot be recorded.
@@ -173,9 +173,9 @@ class SqliteJournal:
 
     def _told(self, rows: list[Row]) -> None:
         self._committed(len(rows))
-        if self._listener is not None:
+        for listener in self._listeners:
             try:
-                self._listener(len(rows), map(record_of, rows))
+                listener(len(rows), map(record_of, rows))
             except Exception:  # noqa: BLE001 - logged; the records are durable, and who hears of them must not undo that
                 _log.exception("records %d to %d were not told", rows[0][0], rows[-1][0])
 

@@ -44,6 +44,7 @@ PROMISED = {
     "sitebind_upstream_requests_total", "sitebind_upstream_request_duration_seconds",
     "sitebind_http_requests_total", "sitebind_audit_records_total", "sitebind_audit_write_failures_total",
     "sitebind_audit_chain_intact", "sitebind_event_stream_clients", "sitebind_event_stream_dropped_total",
+    "sitebind_audit_forward_position", "sitebind_audit_forward_waiting", "sitebind_audit_forward_failures_total",
 }  # fmt: skip
 
 
@@ -254,6 +255,20 @@ def test_the_records_and_the_configuration_are_told() -> None:
     assert scene.value("sitebind_config_last_reload_success_timestamp_seconds") == NOON.timestamp()
     scene.observer.chain_verified(Walked(intact=False))
     assert scene.value("sitebind_audit_chain_intact") == 0
+
+
+def test_the_receiver_of_audit_records_is_told() -> None:
+    """Where there is none, neither number would be true; and none is again, when it is taken away."""
+    scene = Scene()
+    assert math.isnan(scene.value("sitebind_audit_forward_position") or 0)
+    assert math.isnan(scene.value("sitebind_audit_forward_waiting") or 0)
+    scene.observer.forwarded(position=7, waiting=3)
+    scene.observer.forwarded(position=7, waiting=4, failures=1)
+    assert scene.value("sitebind_audit_forward_position") == 7
+    assert scene.value("sitebind_audit_forward_waiting") == 4
+    assert scene.value("sitebind_audit_forward_failures_total") == 1
+    scene.observer.forwarded(position=None, waiting=0)
+    assert math.isnan(scene.value("sitebind_audit_forward_waiting") or 0)
 
 
 def test_no_label_can_be_made_up_by_anybody() -> None:
