@@ -192,7 +192,7 @@ class Configuration:
         except Exception as error:  # noqa: BLE001 - logged, and a finding
             _log.exception("the settings of site %s could not be applied", file.id)
             said = f"{file.source.name}: {type(error).__name__}, a defect in sitebind; the log holds the traceback"
-            return SiteAnswer(findings=(said,))
+            return SiteAnswer(site=file.id, findings=(said,))
 
     async def _apply_site(self, file: SiteFile, caller: Caller, *, at_start: bool) -> SiteAnswer:
         now = self._snapshot(file.id)
@@ -272,11 +272,11 @@ class Configuration:
             reason = "the configuration had errors when the daemon started"
             event = ConfigWithdrawn(actor=caller.actor, request_id=caller.request_id, reason=reason, findings=findings)
         elif now.findings == findings:
-            return SiteAnswer(findings=findings)
+            return SiteAnswer(site=now.site, findings=findings)
         else:
             event = ConfigRejected(actor=caller.actor, request_id=caller.request_id, findings=findings)
         await self._driver.ask(now.site, event)
-        return SiteAnswer(findings=findings, touched=True)
+        return SiteAnswer(site=now.site, findings=findings, touched=True)
 
     async def _withdraw_missing(self, found: set[str], reading: Reading, caller: Caller) -> list[SiteAnswer]:
         """Sites whose file is gone. When the whole cannot be read, every site keeps its last good settings."""

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import Path
 from typing import NoReturn
 
 from daemon.config import filing, secret_files
@@ -111,7 +110,7 @@ class Editor:
     async def _applied(self, change: _Change) -> ReloadAnswer:
         try:
             answer = await self._configuration.change(change.caller, lambda: self._write(change))
-            return _of_site(change.site, answer, self._configuration.sources.get(change.site))
+            return _of_site(change.site, answer)
         except JournalUnavailable as error:
             if not change.written:
                 raise
@@ -193,9 +192,9 @@ class Editor:
         await self._journal.append(entry)
 
 
-def _of_site(site: str, answer: ReloadAnswer, path: Path | None) -> ReloadAnswer:
+def _of_site(site: str, answer: ReloadAnswer) -> ReloadAnswer:
     """What became of this site: errors in the files of others are not those of this change."""
-    findings = tuple(finding for finding in answer.findings if finding.startswith(f"{path}:"))
+    findings = answer.by_site.get(site, ())
     changes = tuple(change for change in answer.changes if change.site == site)
     if answer.outcome != "rejected" or findings:
         return replace(answer, changes=changes, findings=findings)

@@ -14,7 +14,16 @@ from typing import Final, Protocol
 from daemon.engine.chart import Told
 from daemon.engine.driver import Driver
 from daemon.engine.following import Subscription, Trail
-from daemon.engine.happenings import BindChanged, Counted, Happening, LayerEnded, Recorded, StepEnded
+from daemon.engine.happenings import (
+    KINDS,
+    BindChanged,
+    Counted,
+    Happening,
+    Kind,
+    LayerEnded,
+    Recorded,
+    StepEnded,
+)
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import SiteView
 from daemon.engine.recording import ending
@@ -64,12 +73,17 @@ class Feed:
         """Name who says how a site looks now."""
         self._look = look
 
-    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Subscription:
+    def follow(
+        self, *, site: str | None, after: int | None, cut: Callable[[], None], only: frozenset[Kind] = KINDS
+    ) -> Subscription:
         """Begin with how the sites look now and, with `after`, with the records behind that number.
 
         `cut` is called when the client is too slow and is dropped.
         """
-        one = Subscription(site=site, after=after, trail=self._trail, look=self._show, cut=cut, closed=self._unfollowed)
+        closed = self._unfollowed
+        one = Subscription(
+            site=site, after=after, trail=self._trail, look=self._show, cut=cut, closed=closed, only=only
+        )
         for known in sorted(self._snapshots) if site is None else [site]:
             one.change(known)
         self._counted = self._count()

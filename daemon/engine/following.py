@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, Protocol
 
-from daemon.engine.happenings import Counted, Happening, Recorded, SiteChanged
+from daemon.engine.happenings import KINDS, Counted, Happening, Kind, Recorded, SiteChanged
 from daemon.engine.operations import SiteView
 from daemon.ports import AuditRecord
 
@@ -40,7 +40,7 @@ class Subscription:
     """Implements `daemon.engine.happenings.Following`.
 
     `cut` is called when the client is dropped, `closed` once when it is over. With `after` older records come first;
-    a number that no record has, as after a restored backup, begins with what comes now.
+    a number that no record has, as after a restored backup, begins with what comes now. Nothing but `only` comes.
     """
 
     def __init__(
@@ -52,8 +52,10 @@ class Subscription:
         look: Callable[[str], SiteView],
         cut: Callable[[], None],
         closed: Callable[[Subscription], None],
+        only: frozenset[Kind] = KINDS,
     ) -> None:
         self.site = site
+        self._only = only
         self.woken = asyncio.Event()
         self.dropped = False
         self._trail = trail
@@ -67,7 +69,7 @@ class Subscription:
         self._newest_at_first = trail.last_seq
         self._of_another_trail = self._handed_out > self._newest_at_first
         self._floor = 0
-        self._behind = after is not None
+        self._behind = after is not None and Recorded.kind in only
         self._committed_meanwhile = False
 
     def wants(self, site: str) -> bool:
@@ -76,6 +78,8 @@ class Subscription:
 
     def add(self, happening: Happening) -> None:
         """Let it wait for the client; a client for which too much waits is dropped."""
+        if happening.kind not in self._only:
+            return
         if len(self._waiting) >= MOST_WAITING:
             self._drop()
             return
@@ -91,6 +95,8 @@ class Subscription:
 
     def fall_behind(self, first: int) -> None:
         """Records from number `first` on were committed, too many to wait: the client reads them."""
+        if Recorded.kind not in self._only:
+            return
         if not self._behind:
             self._behind, self._floor = True, first - 1
         self._committed_meanwhile = True
@@ -98,13 +104,15 @@ class Subscription:
 
     def change(self, site: str) -> None:
         """The site looks different now."""
-        self._sites[site] = None
-        self.woken.set()
+        if SiteChanged.kind in self._only:
+            self._sites[site] = None
+            self.woken.set()
 
     def count(self, counted: Counted) -> None:
         """There are new counters."""
-        self._counted = counted
-        self.woken.set()
+        if Counted.kind in self._only:
+            self._counted = counted
+            self.woken.set()
 
     async def take(self) -> list[Happening]:
         """What happened since: what waits, then what is read from the database, then the states that they led to."""

@@ -17,7 +17,7 @@ from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
 from daemon.engine.editing import Editor
 from daemon.engine.feed import Feed
-from daemon.engine.happenings import Following
+from daemon.engine.happenings import Following, Kind
 from daemon.engine.history import ChainStatus, StateHistory
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import (
@@ -274,11 +274,13 @@ class FrontDoor:
         """In which states the site was since a time."""
         return await self._auditing.history(site, since)
 
-    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
+    def follow(
+        self, *, site: str | None, after: int | None, only: frozenset[Kind], cut: Callable[[], None]
+    ) -> Following:
         """Hear of everything as it happens."""
         if site is not None:
             self._known(site)
-        return self._feed.follow(site=site, after=after, cut=cut)
+        return self._feed.follow(site=site, after=after, only=only, cut=cut)
 
     def healthy(self) -> Health:
         """About the process and its loop only."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Final, Literal, Protocol, get_args
 
 from daemon.engine.operations import SiteView
 from daemon.ports import AuditRecord, BindState
 from states import BindStep, State
+
+Kind = Literal["audit", "site", "bind", "step", "layer", "counters"]
+KINDS: Final[frozenset[Kind]] = frozenset(get_args(Kind))
+"""All of them. Who follows may name some: what nobody reads is not made."""
 
 # One happening goes to many clients, so each is told from the others by what it is and not by what it holds.
 
@@ -21,6 +25,7 @@ from states import BindStep, State
 class Recorded:
     """An audit record was committed."""
 
+    kind: ClassVar[Kind] = "audit"
     record: AuditRecord
 
 
@@ -28,6 +33,7 @@ class Recorded:
 class SiteChanged:
     """A site looks like this now. Changes that a client did not fetch in time are one."""
 
+    kind: ClassVar[Kind] = "site"
     view: SiteView
 
 
@@ -35,6 +41,7 @@ class SiteChanged:
 class BindChanged:
     """A bind began or ended."""
 
+    kind: ClassVar[Kind] = "bind"
     site: str
     bind_id: str
     state: BindState
@@ -44,6 +51,7 @@ class BindChanged:
 class StepEnded:
     """A step of an open bind ended."""
 
+    kind: ClassVar[Kind] = "step"
     site: str
     bind_id: str
     step: BindStep
@@ -53,6 +61,7 @@ class StepEnded:
 class LayerEnded:
     """The doctor finished a layer. `run` is the id of the request that asked for the examination."""
 
+    kind: ClassVar[Kind] = "layer"
     site: str
     run: str
     layer: BindStep
@@ -62,6 +71,7 @@ class LayerEnded:
 class Counted:
     """How many sites are in each state, and how many records the audit trail has."""
 
+    kind: ClassVar[Kind] = "counters"
     sites: Mapping[State, int]
     records: int
 

@@ -5,8 +5,8 @@ Implemented by `daemon.engine.front.FrontDoor`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -28,7 +28,7 @@ from daemon.ports import (
 from states import BindStep, HeldBinding, Problem, State
 
 if TYPE_CHECKING:  # they hold views of sites, which stand here
-    from daemon.engine.happenings import Following
+    from daemon.engine.happenings import Following, Kind
 
 Outcome = Literal["applied", "unchanged", "rejected"]
 ChangeResult = Literal["applied", "rebind", "needs_restart"]
@@ -134,12 +134,14 @@ class SettingChange:
 class ReloadAnswer:
     """What a reload did. `rejected` when any file had errors; good files of other sites still apply.
 
-    `in_force_since`: when settings were applied last, by this reload or by one before it.
+    `by_site`: the findings again by site, those of [daemon] under an empty name. `in_force_since`: when settings were
+    applied last, by this reload or by one before it.
     """
 
     outcome: Outcome
     changes: tuple[SettingChange, ...] = ()
     findings: tuple[str, ...] = ()
+    by_site: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     in_force_since: datetime | None = None
 
 
@@ -281,8 +283,10 @@ class Operations(Protocol):
     async def state_history(self, site: str, since: datetime) -> StateHistory:
         """In which states the site was since a time, beginning with the one that it was in then."""
 
-    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
-        """Hear of everything as it happens, of every site or of one; with `after` first of the records behind it.
+    def follow(
+        self, *, site: str | None, after: int | None, only: frozenset[Kind], cut: Callable[[], None]
+    ) -> Following:
+        """Hear of what happens, of every site or of one, of these kinds; with `after` first of the records behind it.
 
         How the sites look is told at once. `cut` is called when the client is too slow and nothing more will come.
         Raises `UnknownSite`.

@@ -17,8 +17,9 @@ _RESULTS: dict[Impact, ChangeResult] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteAnswer:
-    """What became of one site, or of [daemon]. `touched` when anything was recorded."""
+    """What became of one site, or of [daemon], whose `site` is empty. `touched` when anything was recorded."""
 
+    site: str = ""
     changes: tuple[SettingChange, ...] = ()
     findings: tuple[str, ...] = ()
     touched: bool = False
@@ -43,6 +44,7 @@ def summed(answers: Sequence[SiteAnswer]) -> ReloadAnswer:
     findings = tuple(finding for answer in answers for finding in answer.findings)
     changes = tuple(change for answer in answers for change in answer.changes)
     if findings:
-        return ReloadAnswer(outcome="rejected", changes=changes, findings=findings)
+        by_site = {answer.site: answer.findings for answer in answers if answer.findings}
+        return ReloadAnswer(outcome="rejected", changes=changes, findings=findings, by_site=by_site)
     touched = any(answer.touched for answer in answers)
     return ReloadAnswer(outcome="applied" if touched else "unchanged", changes=changes)

@@ -1,4 +1,4 @@
-"""`GET /api/v1/events?site=&after=`: what happens, as it happens, as server-sent events.
+"""`GET /api/v1/events?site=&after=&only=`: what happens, as it happens, as server-sent events.
 
 `audit` carries the record's number as its id, so that a client which was cut off resumes without loss or repeat. The
 others carry none: `site` and `counters` say what is now and are told anew to whoever comes back; of `bind` and `step`
@@ -16,10 +16,12 @@ from typing import Any, Final
 from aiohttp import web
 
 from daemon.engine.happenings import (
+    KINDS,
     BindChanged,
     Counted,
     Following,
     Happening,
+    Kind,
     LayerEnded,
     Recorded,
     SiteChanged,
@@ -93,14 +95,14 @@ class EventHandlers:
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """200 and the stream, until the client leaves, is too slow, may no longer read, or the daemon stops."""
-        after, site = _resumed_at(request), request.query.get("site")
+        after, site, only = _resumed_at(request), request.query.get("site"), _kinds(request)
         if request.method == "HEAD":
             if site is not None:
                 self._operations.site(site)
             return web.Response(headers=_HEADERS)
         self._make_room(request)
         client = _Client(request)
-        following = self._operations.follow(site=site, after=after, cut=client.cut)
+        following = self._operations.follow(site=site, after=after, only=only, cut=client.cut)
         self._clients[client] = None
         self._observer.event_streams(clients=len(self._clients))
         try:
@@ -212,6 +214,16 @@ def _resumed_at(request: web.Request) -> int | None:
     if given:
         return number(given, "Last-Event-ID")
     return whole(request, "after", default=0) if "after" in request.query else None
+
+
+def _kinds(request: web.Request) -> frozenset[Kind]:
+    """What the client wants to hear of: everything, unless it names some."""
+    named = request.query.getall("only", [])
+    wrong = next((one for one in named if one not in KINDS), None)
+    if wrong is not None:
+        known = ", ".join(sorted(KINDS))
+        raise HttpProblem(400, "bad-query", f"only must be one of {known}, not {wrong!r}.", field="only")
+    return frozenset(kind for kind in KINDS if kind in named) or KINDS
 
 
 def _ended_early(client: _Client, following: Following) -> None:

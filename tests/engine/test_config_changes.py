@@ -467,3 +467,18 @@ async def test_each_site_of_a_folder_has_its_own_file(tmp_path: Path, sandbox: S
         await run.asked("POST", "/-/reload", headers=HEADERS)
         refused = await put(run, {}, path="/api/v1/sites/two/config", etag='"1"', status=409)
         assert (refused["code"], "any more" in refused["detail"]) == ("not-configured", True)
+
+
+async def test_a_change_that_a_locked_vault_keeps_from_being_applied_says_so(
+    config: Path, sandbox: Sandbox, clock: ManualClock
+) -> None:
+    """The file is written, and of its site it is told why it is not in force."""
+    async with running(config, sandbox, clock) as run:
+        await run.reach(State.BOUND)
+    (config.parent.parent / "sitebind.db.key").rename(config.parent.parent / "elsewhere")
+    async with running(config, sandbox, clock) as run:
+        await run.until(lambda: bool(run.now().findings))
+        done = await put(run, {"site": {"display_name": "New"}})
+        assert done["reload"]["outcome"] == "rejected"
+        assert "vault" in " ".join(done["reload"]["findings"])
+    assert "display_name = New" in config.read_text()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from html import unescape
+from typing import get_args
 
 import pytest
 
 from daemon.engine.operations import Caller
+from daemon.ports import ExportFormat
 from tests.page.browsing import Visitor
 from tests.web.memory_engine import MemoryEngine
 
@@ -35,6 +38,15 @@ async def test_the_form_narrows_and_is_kept(visitor: Visitor, engine: MemoryEngi
     html = unescape(seen.html)
     assert "format=jsonl&site=default&actor=cli%3A%2A&event=bind_requested&since=2026-03-04T12%3A00%3A00Z" in html
     assert (await visitor.open(f"{PAGE}?actor=nobody")).words.count("No record fits.") == 1
+
+
+async def test_what_is_found_is_exported_in_every_form(visitor: Visitor) -> None:
+    seen = await visitor.open(f"{PAGE}?actor=cli:")
+    addresses = re.findall(r'href="(/api/v1/audit/export[^"]*)" download', seen.html)
+    forms = [re.search(r"format=(\w+)", address)[1] for address in addresses]  # type: ignore[index]
+    assert tuple(forms) == get_args(ExportFormat)
+    for address in map(unescape, addresses):
+        assert (await visitor.open(address)).status == 200
 
 
 @pytest.mark.parametrize(

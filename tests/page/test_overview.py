@@ -30,6 +30,13 @@ async def test_a_thousand_sites_come_a_page_at_a_time(visit: Visit) -> None:
     assert "page 20 of 20" in (await visitor.open("/?page=999999")).words
 
 
+async def test_the_overview_follows_the_counters_and_not_every_site(visit: Visit) -> None:
+    """A thousand sites, told one by one at each visit, were a megabyte."""
+    seen = await (await visit(MemoryEngine("default"))).open("/")
+    assert 'sse-connect="/api/v1/events?only=counters"' in seen.html
+    assert 'hx-trigger="sse:counters, every 60s, resync' in seen.html
+
+
 @pytest.mark.parametrize("page", ["0", "-1", "x", "1e9", "٣", "99999999999999999999"])
 async def test_a_page_that_makes_no_sense_is_the_first(visitor: Visitor, page: str) -> None:
     assert "1 site" in (await visitor.open(f"/?page={page}")).words

@@ -9,5 +9,7 @@ from tests.reference.pages import PAGES
 if __name__ == "__main__":
     for path, text in PAGES.items():
         path.parent.mkdir(exist_ok=True)
-        path.write_text(text(), encoding="utf-8")
+        fresh = path.with_suffix(".new")
+        fresh.write_text(text(), encoding="utf-8")
+        fresh.replace(path)
         sys.stdout.write(f"{path}\n")

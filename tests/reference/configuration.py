@@ -71,7 +71,7 @@ reads each of them.
 
 ## Durations
 
-A whole number and its unit, `s`, `m` or `h`: `30s`, `5m`, `1h`."""
+A whole number and its unit, `s`, `m`, `h` or `d`: `30s`, `5m`, `1h`, `7d`."""
 
 
 def text() -> str:

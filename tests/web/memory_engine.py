@@ -12,7 +12,7 @@ from daemon.config.model import DaemonSettings, SecretSource
 from daemon.engine.clock import SystemClock
 from daemon.engine.config_views import ConfigEdit, ConfigView, FieldFinding, OptionView
 from daemon.engine.feed import Feed
-from daemon.engine.happenings import Following
+from daemon.engine.happenings import Following, Kind
 from daemon.engine.history import ChainStatus, StateHistory, intervals_of
 from daemon.engine.operations import (
     Caller,
@@ -371,10 +371,12 @@ class MemoryEngine:
         intervals = intervals_of(record for record in self.records if record.site == site)
         return StateHistory(site=site, since=since, until=self._at(), intervals=intervals)
 
-    def follow(self, *, site: str | None, after: int | None, cut: Callable[[], None]) -> Following:
+    def follow(
+        self, *, site: str | None, after: int | None, only: frozenset[Kind], cut: Callable[[], None]
+    ) -> Following:
         if site is not None:
             self._known(site)
-        return self.feed.follow(site=site, after=after, cut=cut)
+        return self.feed.follow(site=site, after=after, only=only, cut=cut)
 
     def healthy(self) -> Health:
         status = "pass" if self.well else "fail"

@@ -11,6 +11,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
+from daemon.engine.feed import PULSE_SECONDS
 from daemon.engine.operations import Caller
 from daemon.ports import Scope
 from daemon.web.events import HEARTBEAT, MOST_CLIENTS, MOST_OF_A_CALLER
@@ -98,6 +99,27 @@ async def test_it_begins_with_every_site_that_was_asked_for(served: Served) -> N
     assert events[-1].data == {"sites": states, "records": 1}
     events = await (await served.follow("?site=another")).until(lambda event: event.name == "counters")
     assert [event.data["id"] for event in events[:-1]] == ["another"]
+
+
+async def test_who_names_kinds_hears_of_these_alone(served: Served) -> None:
+    """The overview of a thousand sites is told no site at all, and no record either, also when many come at once."""
+    for number in range(999):
+        served.engine.add(f"site-{number}", configured=False)
+    stream = await served.follow("?only=counters&after=0")
+    await served.api.post("/api/v1/sites/default/rebind")
+    await served.engine.succeed("default")
+    await served.clock.advance(PULSE_SECONDS)
+    events = await stream.until(lambda event: event.name == "counters" and event.data["sites"]["bound"] == 1)
+    assert {event.name for event in events} == {"counters"}
+    stream = await served.follow("?only=bind&only=site&site=default")
+    await served.api.post("/api/v1/sites/default/rebind")
+    events = await stream.until(lambda event: event.name == "bind")
+    assert {event.name for event in events} == {"site", "bind"}
+
+
+async def test_a_kind_that_there_is_not_is_refused(served: Served) -> None:
+    reply = await served.api.get(f"{PATH}?only=sites")
+    assert (reply.status, reply.code, reply.json["field"]) == (400, "bad-query", "only")
 
 
 async def test_the_header_counts_before_the_query(served: Served) -> None:
