@@ -27,11 +27,15 @@ ForwardFrom = Literal["beginning", "now"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretSource:
-    """Where a secret comes from. `where` is a path, a name or `service/user`; `text` is set for literal and plain."""
+    """Where a secret comes from. `where` is a path, a name or `service/user`; `text` is set for literal and plain.
+
+    `pem` is set for a private key in PEM form, the only secret that has several lines.
+    """
 
     kind: SecretKind
     where: str = ""
     text: Secret | None = None
+    pem: bool = False
 
     def __str__(self) -> str:
         """The provenance, safe to show."""
@@ -44,6 +48,7 @@ class DaemonSettings:
 
     `socket` None means that there is none: the default was already worked out. `rate_limit` None means the
     default of its kind of caller, and 0 no limit. The files of `audit_forward` stand beside it, not in it.
+    Durations in whole seconds; `audit_keep` None means for ever.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +76,10 @@ class DaemonSettings:
     audit_forward_ca: Path | None = None
     audit_forward_certificate: Path | None = None
     audit_forward_key: Path | None = None
+    checkpoint_file: Path | None = None
+    checkpoint_key: SecretSource | None = None
+    checkpoint_every: int = 3600
+    audit_keep: int | None = None
     pace: int = 20
     vault_key: SecretSource | None = None
 

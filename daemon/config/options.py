@@ -31,7 +31,7 @@ class Option:
     """One option. `default` and `example` are as one would write them; an empty default means "not set".
 
     `example` is None where the example file shows the option commented out with its default.
-    `lowest` and `highest` are seconds for a duration.
+    `lowest` and `highest` are seconds for a duration. `pem` marks a secret that is a private key in PEM form.
     """
 
     section: str
@@ -45,6 +45,7 @@ class Option:
     lowest: int = 0
     highest: int = 0
     example: str | None = None
+    pem: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -250,6 +251,16 @@ _DAEMON = _rows(
     ("audit_forward_certificate", "path", _APPLY, ("PEM file of our own certificate for the receiver, with its chain; "
      "needs audit_forward_key."), {}),
     ("audit_forward_key", "path", _APPLY, "PEM file of that certificate's key, without a passphrase.", {}),
+    ("checkpoint_file", "path", _APPLY, ("A second place for the audit trail's signed checkpoints, to which they are "
+     "appended, for example on a mount of another machine: they show a trail whose end was cut off, and one that was "
+     "rewritten whole. Needs checkpoint_key. Not set: none are written."), {}),
+    ("checkpoint_key", "secret", _APPLY, ("Ed25519 private key in PEM form (PKCS#8) that signs checkpoints and what is "
+     "pruned; `sitebind audit key --new PATH` makes one."), {"unit": "file:PATH or credential:NAME", "pem": True}),
+    ("checkpoint_every", "duration", _APPLY, ("How often a checkpoint is written, if there are new records; one is "
+     "written at each start and stop too."), {"default": "1h", "lowest": 10, "highest": 7 * _DAY}),
+    ("audit_keep", "duration", _APPLY, ("Whole days (UTC) of audit records that are older are pruned, behind a signed "
+     "anchor. Needs checkpoint_key. Not set: they are kept for ever."),
+     {"unit": "365d or 8760h", "lowest": _DAY, "highest": 36500 * _DAY}),
     ("pace", "integer", _APPLY, "Automatic binds and verifications, over all sites.",
      {"default": "20", "unit": "per second", "lowest": 1, "highest": 10000}),
     ("vault_key", "secret", _RESTART, ("Key that seals the stored keys. Not set: a key file is made beside the "

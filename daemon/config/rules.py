@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from daemon.config import addresses, microsoft_rules
 from daemon.config.clashes import clash, missing
 from daemon.config.form import Form
@@ -14,6 +16,8 @@ _DAEMON_NEEDS = (
     ("metrics_web_config", "metrics_listen"),
     ("audit_forward_certificate", "audit_forward_key"),
     ("audit_forward_key", "audit_forward_certificate"),
+    ("checkpoint_file", "checkpoint_key"),
+    ("audit_keep", "checkpoint_key"),
 )
 _FORWARD_FILES = ("audit_forward_ca", "audit_forward_certificate", "audit_forward_key")
 _FORWARD_OPTIONS = ("audit_forward_format", "audit_forward_from", *_FORWARD_FILES)
@@ -52,6 +56,22 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
         clash(form, ("daemon", "metrics_listen"), "is the address of listen too", near=("daemon", "listen"),
                hint="give it another port, or remove it: listen serves /metrics as well")  # fmt: skip
     _forwarding(form, daemon)
+    _checkpoints(form, daemon)
+
+
+def _checkpoints(form: Form, daemon: DaemonSettings) -> None:
+    """What lies beside the database is in the hands of whoever may change the database."""
+    file, key = ("daemon", "checkpoint_file"), ("daemon", "checkpoint_key")
+    if daemon.checkpoint_file is not None and daemon.checkpoint_file.parent == daemon.database.parent:
+        text = "lies beside the database: whoever cuts off the trail's end cuts off the checkpoints' too"
+        form.findings.warning(file, text, hint="name a file on another machine's mount, or on another disk")
+    source = daemon.checkpoint_key
+    if source is not None and source.kind == "file" and Path(source.where).parent == daemon.database.parent:
+        text = "lies beside the database: whoever copies that folder can sign as this daemon"
+        form.findings.warning(key, text, hint="move it out of the folder, or use credential:NAME")
+    every = ("daemon", "checkpoint_every")
+    if every in form.given and daemon.checkpoint_file is None and not form.spoiled(file):
+        form.findings.warning(every, "is not used, because checkpoint_file is not set", hint="set it, or remove this")
 
 
 def _forwarding(form: Form, daemon: DaemonSettings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from daemon.ports import Secret
 
 LARGEST_SECRET = 64 * 1024
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+
+_PEM = re.compile(r"-----BEGIN PRIVATE KEY-----[A-Za-z0-9+/=\s]+-----END PRIVATE KEY-----")
 
 
 class SecretUnreadable(Exception):
@@ -119,8 +122,18 @@ def _usable(source: SecretSource, found: str) -> str:
     text = found.removesuffix("\n").removesuffix("\r") if found.endswith("\n") else found
     if not text:
         raise _unreadable(source, "is empty", "put the secret there")
+    if source.pem:
+        return _private_key(source, text)
     if any(char in text for char in "\n\r\0"):
         raise _unreadable(source, "holds more than one line, or a NUL", "only the secret itself may stand there")
+    return text
+
+
+def _private_key(source: SecretSource, text: str) -> str:
+    """The one kind of secret that has several lines; what it holds is judged by who uses it."""
+    if not _PEM.fullmatch(text.strip()):
+        hint = "`sitebind audit key --new PATH` makes one"
+        raise _unreadable(source, "is not a private key in PEM form (PKCS#8) without a passphrase", hint)
     return text
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from daemon.config import addresses
@@ -18,8 +19,8 @@ NO_STEP = "none"
 _STEPS = ("mailbox", "directory")
 
 _FLAGS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
-_UNITS = {"s": 1, "m": 60, "h": 3600}
-_DURATION = re.compile(r"([0-9]{1,9})\s*([smh])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATION = re.compile(r"([0-9]{1,9})\s*([smhd])")
 _INTEGER = re.compile(r"[0-9]{1,9}")
 _MODE = re.compile(r"0?[67][0-7][0-7]")
 _SITE_ID = re.compile(r"[a-z0-9-]{1,63}")
@@ -40,7 +41,7 @@ def parse(option: Option, text: str, *, folder: Path) -> object:
     if option.kind == "socket":
         return socket_path(text, folder)
     if option.kind == "secret":
-        return secret_source(text, folder)
+        return replace(secret_source(text, folder), pem=option.pem)
     return _PARSERS[option.kind](option, text)
 
 
@@ -143,7 +144,7 @@ def _mode(_: Option, text: str) -> int:
 def _duration(option: Option, text: str) -> int:
     match = _DURATION.fullmatch(text.lower())
     if not match:
-        raise BadValue(f"{shown(text)} is not a duration", "a number and its unit: 30s, 5m or 1h")
+        raise BadValue(f"{shown(text)} is not a duration", "a number and its unit: 30s, 5m, 1h or 7d")
     seconds = int(match[1]) * _UNITS[match[2]]
     if not option.lowest <= seconds <= option.highest:
         limits = f"from {duration(option.lowest)} to {duration(option.highest)}"
@@ -152,8 +153,9 @@ def _duration(option: Option, text: str) -> int:
 
 
 def duration(seconds: int) -> str:
-    """Seconds as one would write them: `90s`, `5m`, `1h`."""
-    unit, size = next((unit, size) for unit, size in (("h", 3600), ("m", 60), ("s", 1)) if seconds % size == 0)
+    """Seconds as one would write them: `90s`, `5m`, `24h`, `7d`."""
+    sizes = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)) if seconds > 86400 else (("h", 3600), ("m", 60), ("s", 1))
+    unit, size = next((unit, size) for unit, size in sizes if seconds % size == 0)
     return f"{seconds // size}{unit}"
 
 

@@ -217,8 +217,9 @@ retry_first = 10
 automatic = maybe
 """)
     assert [line.split(":")[1] for line in found] == ["2", "3", "5", "6", "6", "7", "8", "9"]
-    assert 'config.ini:7: [binding] verify_every: "4s" is out of range; from 5s to 168h' in found
-    assert 'config.ini:8: [binding] retry_first: "10" is not a duration; a number and its unit: 30s, 5m or 1h' in found
+    assert 'config.ini:7: [binding] verify_every: "4s" is out of range; from 5s to 7d' in found
+    unit = "a number and its unit: 30s, 5m, 1h or 7d"
+    assert f'config.ini:8: [binding] retry_first: "10" is not a duration; {unit}' in found
     assert "config.ini:2: [connection] proxy_host: is not set, and use_proxy = yes needs it" in found
 
 
