@@ -27,6 +27,12 @@ TOKEN = "a token for the test"
 INSTALLING = REPOSITORY / "docs" / "install.md"
 
 
+def block(kind: str) -> str:
+    """What docs/install.md has between the fences of this kind."""
+    (found,) = re.findall(rf"^```{kind}\n(.*?)^```$", INSTALLING.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
 @pytest.mark.parametrize("stage", [BUILD, FINAL], ids=["build", "final"])
 def test_the_base_is_named_by_whoever_builds_and_by_nothing_that_moves(stage: Stage) -> None:
     assert BEFORE.all("ARG") == ["BASE"], "no default: a build without a digest is refused"
@@ -188,7 +194,7 @@ class TestWhatTheStepsMake:
 
     def test_the_commands_for_a_bare_machine_install_it_there(self, base: Root) -> None:
         """As typed from docs/install.md into a root folder: up to what only a systemd that runs can do."""
-        (commands,) = re.findall(r"```sh bare\n(.*?)```", INSTALLING.read_text(encoding="utf-8"), re.DOTALL)
+        commands = block("sh bare")
         bare = copy_of(base, base.folder.with_name("bare"))
         checked_out(bare, "/root/sitebind")
         # A machine with systemd has this program already, and has asked its mirror before.
@@ -198,4 +204,7 @@ class TestWhatTheStepsMake:
         said = bare.inside(["sitebind", "check-config", "--config", "/etc/sitebind/config.ini"])
         assert (said.code, "0 errors, 0 warnings" in said.out) == (0, True), said
         assert bare.inside(["stat", "--format", "%U %a", "/etc/sitebind/config.ini"]).out == "sitebind 600\n"
+        for line in block("sh secrets").splitlines():
+            said = bare.inside(["sh", "-ec", f"echo what-is-typed | {line}"])
+            assert (said.code, said.err) == (0, ""), line
         assert bare.at("/etc/systemd/system/sitebind.service").read_text() == UNIT.read_text()

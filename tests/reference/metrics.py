@@ -31,7 +31,7 @@ LABELS: Final[dict[str, str]] = {
     "fault": "empty where the bind did not fail, else [a fault's code](../troubleshooting.md#every-fault)",
     "step": codes((*BIND_STEPS, "other")),
     "endpoint": codes((*ENDPOINTS, *MICROSOFT_ENDPOINTS)),
-    "owner": "`effects`: binds, checks, refreshes, revocations; `records`: what writes down; `other`: all further tasks",
+    "owner": "`effects`: binds, checks, refreshes, revocations; `records`: what writes down; `other`: all others",
     "code": "of an answer its HTTP status, of a call without one the fault's code, else `other`",
     "method, of a request": codes(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")),
     "route": "the patterns of the paths, as in [the API reference](api.md); `unmatched` where none fits",

@@ -5,12 +5,12 @@ The part before them is written by hand; the marks are kept.
 
 from __future__ import annotations
 
-import inspect
-import re
+import ast
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
-from daemon.engine import process_problems
+from daemon import engine
 from states import Fault, problems
 from tests.reference.fault_words import SEEN
 from tests.reference.markdown import code, table
@@ -23,6 +23,7 @@ OF_THE_PROCESS: Final[dict[str, tuple[str, str]]] = {
         "The configuration has errors, each with file and line.",
     ),
     "vault-locked": ("error", "The vault's key is missing or does not fit."),
+    "audit-forward-failing": ("warning", "The receiver of audit records cannot be reached, or refuses them."),
     "keys-not-wiped": ("warning", "Keys that were ended still lie in the database's files."),
 }
 """What only the running daemon knows. Their remedies come from the source."""
@@ -41,9 +42,17 @@ def other_problems() -> list[str]:
 
 
 def process_codes() -> dict[str, str]:
-    """The remedy of every problem that the process adds, by its code, as the source has it."""
-    source = inspect.getsource(process_problems)
-    return dict(re.findall(r'code="([a-z-]+)".*?remedy="([^"]+)"', source, re.DOTALL))
+    """The remedy of every problem that the engine makes itself, by its code, as the sources have it."""
+    files = Path(engine.__file__).parent.glob("*.py")
+    calls = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    made = [call for call in calls if isinstance(call, ast.Call) and ast.unparse(call.func) == "Problem"]
+    return {_word(call, "code"): _word(call, "remedy") for call in made}
+
+
+def _word(call: ast.Call, name: str) -> str:
+    """The text of an argument; empty where it is put together only then."""
+    (value,) = (word.value for word in call.keywords if word.arg == name)
+    return str(value.value) if isinstance(value, ast.Constant) else ""
 
 
 def rewritten(text: str) -> str:
@@ -73,4 +82,4 @@ def _problems() -> Iterator[tuple[str, str, str, str]]:
             yield code(name), found.severity, found.text, found.remedy
     for name, (severity, said) in OF_THE_PROCESS.items():
         if name not in CASES:
-            yield code(name), severity, said, remedies[name]
+            yield code(name), severity, said, remedies[name] or "What its remedy says, by what was seen."
