@@ -7,10 +7,12 @@ import io
 import logging
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daemon.audit_values import ForwardFormat, Receiver
 from daemon.cli import main
 from daemon.engine.log import configure_logging
 from daemon.engine.log_tail import TAIL
@@ -20,6 +22,8 @@ from states import State
 from tests.canaries.hunt import hunt
 from tests.canaries.scene import Scene, loud, scene
 from tests.clock import ManualClock
+from tests.forwarding.listener import listening
+from tests.running import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -84,3 +88,20 @@ async def test_no_form_of_the_trail_holds_a_secret(tmp_path: Path, form: ExportF
         assert "bind_failed" in lines
         assert b"bind_failed" in exported
         assert hunt(secrets, {"file": lines, "API": exported}) == []
+
+
+async def test_nothing_that_is_sent_on_holds_a_secret(tmp_path: Path) -> None:
+    """Every byte that a receiver gets, in each form, after a bind that went well and one that did not."""
+    async with scene(tmp_path, ManualClock()) as here, listening() as listener:
+        await here.run.reach(State.BOUND)
+        here.run.sandbox.script.start("wrong-password")
+        assert (await here.bind())["state"] == "failed"
+        daemon, receiver = here.run.daemon, Receiver(host="127.0.0.1", port=listener.port, tls=False)
+        forms: tuple[ForwardFormat, ...] = ("syslog", "cef", "ocsf", "jsonl")
+        for number, form in enumerate(forms):
+            settings = replace(daemon.front.settings, audit_forward=receiver, audit_forward_format=form)
+            daemon.supervisor._forwarder.apply(settings)
+            await eventually(lambda n=number: len(listener.taken) > n and b"bind_failed" in listener.taken[n])
+            await eventually(lambda: daemon.supervisor._forwarder._waiting() == 0)
+        secrets = [*here.secrets.all(), *here.issued.values()]
+        assert hunt(secrets, {form: bytes(listener.taken[number]) for number, form in enumerate(forms)}) == []
