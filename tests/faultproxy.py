@@ -112,7 +112,7 @@ class FaultProxy:
         far_reader, far_writer = await asyncio.open_connection(host, int(port), ssl=trusted)
         mine.append(far_writer)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_carry(reader, far_writer), name="to the service")
+            group.create_task(self._carry(reader, far_writer), name="to the service")
             group.create_task(self._bring_back(far_reader, writer), name="to the daemon")
 
     async def _spoil_handshake(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -129,6 +129,13 @@ class FaultProxy:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._certificates / f"{stem}.pem", self._certificates / f"{stem}.key")
         return context
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(2**16):
+            writer.write(chunk)
+            await writer.drain()
+        # Nothing more will be asked: end both directions.
+        raise ConnectionResetError
 
     async def _bring_back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(2**16):
@@ -168,14 +175,6 @@ async def _asked_for(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
     writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     await writer.drain()
     return head.split()[1].decode()
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while chunk := await reader.read(2**16):
-        writer.write(chunk)
-        await writer.drain()
-    # Nothing more will be asked: end both directions.
-    raise ConnectionResetError
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

@@ -27,7 +27,15 @@ def usable_daemon(reading: Reading, path: Path) -> DaemonSettings:
     if reading.daemon is not None:
         return reading.daemon
     fallback = default_daemon(path)
-    if not reading.problems and fallback.database.exists():
+    if not reading.problems and _exists(fallback.database):
         return fallback
     findings = "\n".join(f"  {problem}" for problem in reading.errors)
     raise CannotStart(f"the configuration cannot be used:\n{findings}")
+
+
+def _exists(database: Path) -> bool:
+    try:
+        return database.exists()
+    except OSError as error:
+        reason = error.strerror or "the system refused"
+    raise CannotStart(f"{database} cannot be looked at: {reason.lower()}. Mend the disk, or who may enter the folder.")

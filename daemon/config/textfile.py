@@ -27,12 +27,12 @@ def read_small(path: Path, *, limit: int) -> Content:
     """The file's bytes, `limit` at most. Raises `Unreadable`; never waits for a pipe's other end."""
     try:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return _checked(number, limit)
+        finally:
+            os.close(number)
     except (OSError, ValueError) as reason:  # ValueError: a NUL in the name
         raise Unreadable(_words(reason)) from None
-    try:
-        return _checked(number, limit)
-    finally:
-        os.close(number)
 
 
 def is_folder(path: Path) -> bool:
@@ -46,10 +46,7 @@ def _checked(number: int, limit: int) -> Content:
         raise Unreadable("it is a folder, not a file")
     if not stat.S_ISREG(found.st_mode):
         raise Unreadable("it is not a regular file")
-    try:
-        data = _up_to(number, limit + 1)
-    except OSError as reason:
-        raise Unreadable(_words(reason)) from None
+    data = _up_to(number, limit + 1)
     if len(data) > limit:
         raise Unreadable(f"it is larger than {limit // 1024} KiB")
     return Content(data=data, exposed=bool(found.st_mode & 0o077))

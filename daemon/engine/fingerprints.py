@@ -38,6 +38,9 @@ class Fingerprints:
 
     async def take(self, settings: SiteSettings) -> tuple[Terms, Marks]:
         """The terms of these settings with their digests, and marks of every secret and file."""
+        if self._vault.problem() is not None:
+            # The disk may have refused once, or the key was put back: no restart is needed for that.
+            await self._vault.open()
         inputs = {(s, o): value for s, o, value in (*bind_inputs(settings), *sign_in_inputs(settings))}
         texts = {key: await self._text(value) for key, value in inputs.items()}
         if settings.connection.from_environment and not settings.connection.use_proxy:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
+
+_log = logging.getLogger("sitebind.store")
 
 
 class DatabaseInUse(Exception):
@@ -42,9 +45,14 @@ class Holder:
 
     def release(self) -> None:
         """Let others in. The file is not removed: another process may already have it open."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            os.close(file)
+        except OSError as error:
+            # Linux lets go of it whatever it answers.
+            _log.warning("the lock %s could not be closed in order: %s", self._path, error)
 
 
 def _write(file: int) -> None:

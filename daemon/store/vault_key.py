@@ -85,6 +85,8 @@ def make(path: Path, *, like: Path | None = None) -> bytes:
     key = secrets.token_bytes(SIZE)
     draft = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
+        # A kill leaves one behind, and in a container every process has the same number.
+        draft.unlink(missing_ok=True)
         _write(draft, base64.b64encode(key) + b"\n", like=like)
         try:
             os.link(draft, path)  # unlike a rename it never replaces

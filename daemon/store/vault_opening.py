@@ -112,7 +112,7 @@ def from_file(opening: Opening, found: Traces) -> bytes:
     path, coming = opening.file, vault_key.coming(opening.file)
     key = _read(path)
     if key is not None and found.key_id in {None, vault_key.key_id(key)}:
-        if found.key_id is not None and coming.exists():
+        if found.key_id is not None:
             _forgotten(coming)
         return key
     other = _read(coming)
@@ -187,6 +187,8 @@ def _taken_over(path: Path, coming: Path) -> None:
 
 def _forgotten(coming: Path) -> None:
     try:
+        if not coming.exists():
+            return
         vault_key.forget(coming)
     except OSError as error:
         _log.warning("%s opens nothing and cannot be removed: %s", coming, error)

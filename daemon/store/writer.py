@@ -38,6 +38,10 @@ _REPORT = """INSERT INTO binds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (site, id) DO UPDATE SET attempt = excluded.attempt, actor = excluded.actor,
 reason = excluded.reason, state = excluded.state, fault = excluded.fault, started_at = excluded.started_at,
 finished_at = excluded.finished_at, steps = excluded.steps"""
+_OUTLIVED = "DELETE FROM binds WHERE site = ? AND attempt <= ?"
+
+KEPT_REPORTS = 200
+"""Of each site, as many as can be asked for at once; what came of an older bind stands in the audit trail."""
 
 
 Statement = tuple[str, tuple[Any, ...]]
@@ -123,6 +127,7 @@ class _Group:
                 connection.executemany(_SNAPSHOT, snapshots.values())
             if reports := [step.report for step in self._steps if step.report is not None]:
                 connection.executemany(_REPORT, reports)
+                connection.executemany(_OUTLIVED, {(site, attempt - KEPT_REPORTS) for _, site, attempt, *_ in reports})
             for step in self._steps:
                 for statement in step.also:
                     connection.execute(*statement)
@@ -229,10 +234,23 @@ class Writer:
         steps = [cast("Prepared", one.what) for one in waiting]
         before = self.head.seq
         group = _Group(steps, self.head, file=(self._name, self._inode))
-        self.head = await on_thread(connection, group)
+        try:
+            self.head = await on_thread(connection, group)
+        except sqlite3.Error as error:
+            if not await self._is_durable(group):
+                raise error from None
         for seq, one in enumerate(waiting, start=before + 1):
             one.end(seq)
         self._committed(group.records)
+
+    async def _is_durable(self, group: _Group) -> bool:
+        """SQLite may fail behind the commit. What is recorded must not be called refused, nor be recorded once more.
+
+        Raises what a new connection meets: then nobody can know, and the answer is that it could not be recorded.
+        """
+        await self._drop()
+        await self._connected()
+        return bool(group.records) and self.head == Head(group.records[-1][0], group.records[-1][-1])
 
     async def _work(self, connection: aiosqlite.Connection, waiting: list[_Waiting]) -> None:
         (one,) = waiting

@@ -1,0 +1,72 @@
+"""Every call to SQLite: opening, statements, scripts, the reading of rows, closing; counted, and failed at the n-th."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, cast
+from unittest import mock
+
+from daemon.store import connection
+from tests.torture.nth import Nth
+
+ERRORS: Final = (
+    ("SQLITE_IOERR_WRITE", "disk I/O error"),
+    ("SQLITE_FULL", "database or disk is full"),
+    ("SQLITE_BUSY", "database is locked"),
+)
+"""By turns."""
+
+
+@contextmanager
+def between(nth: Nth) -> Iterator[None]:
+    """Stand between the store and SQLite: a connection opened meanwhile counts."""
+
+    real = connection.OneHop
+
+    class Hop(real):  # type: ignore[misc,valid-type]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            nth.call("connect", lambda: real.__init__(self, *arguments, **options), _error)
+
+        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+            if sql is connection._CALL:
+                return real.execute(self, sql, parameters)
+            return nth.call(_verb(sql), lambda: self._rows().execute(sql, parameters), _error)
+
+        def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+            return nth.call(_verb(sql), lambda: super(Hop, self).executemany(sql, parameters), _error)
+
+        def executescript(self, sql: str, /) -> sqlite3.Cursor:
+            return nth.call("script", lambda: super(Hop, self).executescript(sql), _error)
+
+        def close(self) -> None:
+            """SQLite lets go of it whatever it answers."""
+            number = nth.strikes("close")
+            super().close()
+            if number:
+                raise _error(number)
+
+        def _rows(self) -> sqlite3.Cursor:
+            return self.cursor(_Rows)
+
+    class _Rows(sqlite3.Cursor):
+        def fetchone(self) -> Any:
+            return nth.call("row", super().fetchone, _error)
+
+        def fetchall(self) -> list[Any]:
+            return nth.call("rows", super().fetchall, _error)
+
+    with mock.patch.object(connection, "OneHop", Hop):
+        yield
+
+
+def _verb(sql: str) -> str:
+    return " ".join(sql.split()[:3])
+
+
+def _error(number: int) -> sqlite3.OperationalError:
+    name, text = ERRORS[number % len(ERRORS)]
+    error = sqlite3.OperationalError(text)
+    cast("Any", error).sqlite_errorname = name
+    return error
