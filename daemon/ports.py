@@ -210,6 +210,9 @@ class TokenStore(Protocol):
 class Vault(Protocol):
     """Where keys lie, sealed. Every method raises `VaultLocked` when the vault's key is missing."""
 
+    async def open(self) -> None:
+        """Look for the key, once more if there was none. Never fails for want of one: `problem` says it."""
+
     async def put(self, bind_id: str, *, site: str, keys: Keys) -> None:
         """Seal and store; replaces. Raises `JournalUnavailable` when it cannot be written."""
 
