@@ -90,6 +90,7 @@ class Telemetry:
 
 
 def compose(
+        self.tasks = instruments.tasks
     path: Path,
     settings: DaemonSettings,
     *,
@@ -107,6 +108,7 @@ def compose(
     scheduler, one_time = Scheduler(clock, pace=settings.pace), OneTimeSignIns(clock)
     access = Access(SqliteTokens(journal), journal=journal, clock=clock, timers=scheduler, tasks=records)
     refusals = access.requests
+    telemetry.tasks.watch(effects=acts.__len__, records=records.__len__, everything=lambda: len(asyncio.all_tasks()))
     driver = Driver(
         journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live, refusals=refusals
     )

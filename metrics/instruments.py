@@ -22,6 +22,7 @@ from prometheus_client import (
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.registry import Collector
 
+from metrics.running import RunningTasks
 from metrics.sites import Sites
 from metrics.tally import Tally
 from metrics.text import Format, encoded
@@ -129,6 +130,9 @@ class Instruments:
         build = self._info("sitebind_build", "The running version of sitebind and of Python.")
         build.touch().info({"version": version, "python_version": platform.python_version()})
         self.written.append(Fresh(ProcessCollector(registry=self._registry)))
+        self.tasks = RunningTasks()
+        self._registry.register(self.tasks)
+        self.written.append(Fresh(self.tasks))
 
     def _binds(self) -> None:
         self.ignored = self._tally(

@@ -44,6 +44,7 @@ PROMISED = {
     "sitebind_upstream_requests_total", "sitebind_upstream_request_duration_seconds",
     "sitebind_http_requests_total", "sitebind_audit_records_total", "sitebind_audit_write_failures_total",
     "sitebind_audit_chain_intact", "sitebind_event_stream_clients", "sitebind_event_stream_dropped_total",
+    "sitebind_tasks",
     "sitebind_audit_forward_position", "sitebind_audit_forward_waiting", "sitebind_audit_forward_failures_total",
 }  # fmt: skip
 
@@ -269,6 +270,19 @@ def test_the_receiver_of_audit_records_is_told() -> None:
     assert scene.value("sitebind_audit_forward_failures_total") == 1
     scene.observer.forwarded(position=None, waiting=0)
     assert math.isnan(scene.value("sitebind_audit_forward_waiting") or 0)
+
+
+def test_the_tasks_are_counted_anew_for_each_scrape_by_who_keeps_them() -> None:
+    """Their sum is the number of all: none is counted twice."""
+    scene, kept = Scene(), {"effects": 2, "records": 1, "all": 9}
+    owners = ("effects", "records", "other")
+    assert [scene.value("sitebind_tasks", owner=owner) for owner in owners] == [0, 0, 0]
+    scene.instruments.tasks.watch(
+        effects=lambda: kept["effects"], records=lambda: kept["records"], everything=lambda: kept["all"]
+    )
+    assert [scene.value("sitebind_tasks", owner=owner) for owner in owners] == [2, 1, 6]
+    kept["effects"] = 0
+    assert [scene.value("sitebind_tasks", owner=owner) for owner in owners] == [0, 1, 8]
 
 
 def test_no_label_can_be_made_up_by_anybody() -> None:
