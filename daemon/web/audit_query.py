@@ -16,6 +16,7 @@ from daemon.web.requests import whole
 MOST_EVENTS: Final = 20
 _LONGEST_ACTOR: Final = 200
 
+_ACTOR: Final = re.compile(r"[ -)+-~]*[ -~]")
 _EVENT: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
@@ -64,7 +65,7 @@ def _parsed(given: str) -> datetime | None:
 def _actor(given: str | None) -> str | None:
     if given is None:
         return None
-    if not given or len(given) > _LONGEST_ACTOR or "*" in given[:-1] or not given.isprintable():
+    if len(given) > _LONGEST_ACTOR or not _ACTOR.fullmatch(given):
         _refuse(
             "actor",
             f"must be an actor like http:127.0.0.1, or how it begins followed by *, of at most {_LONGEST_ACTOR} "

@@ -17,6 +17,7 @@ from daemon.engine.access import Access
 from daemon.engine.operations import Caller, Operations
 from daemon.ports import Clock, Observer
 from daemon.web.auth import PRINCIPAL, REQUEST_ID, Door, Scope, caller, stranger
+from daemon.web.crowd import Crowd
 from daemon.web.errors import HttpProblem, problem_response, understood
 from daemon.web.limits import RateLimit
 from daemon.web.origin import HostCheck, check_origin
@@ -71,6 +72,7 @@ class Gate:
         door: Door,
         hosts: HostCheck,
         limits: RateLimit,
+        crowd: Crowd,
         page: Page | None = None,
     ) -> None:
         self._operations = operations
@@ -80,6 +82,7 @@ class Gate:
         self._door = door
         self._hosts = hosts
         self._limits = limits
+        self._crowd = crowd
         self._page = page
         self.scopes: Mapping[Handler, Scope | None] = {}
 
@@ -90,15 +93,16 @@ class Gate:
         request_id = request[REQUEST_ID] = request_id_of(request)
         page = self._page if self._page is not None and self._page.owns(request) else None
         response: web.StreamResponse
-        try:
-            scope = self._admit(request, on_page=page is not None)
-            if page is not None and request.method == "POST":
-                await page.check_form(request)
-            if scope is Scope.ADMIN:
-                await self._access.administers(caller(request), what=_what(request))
-            response = await handler(request)
-        except Exception as error:  # noqa: BLE001 - this is the edge; nothing is swallowed, all is answered
-            response = self._answer_to(error, request, page)
+        with self._crowd.place_of(request.transport):
+            try:
+                scope = self._admit(request, on_page=page is not None)
+                if page is not None and request.method == "POST":
+                    await page.check_form(request)
+                if scope is Scope.ADMIN:
+                    await self._access.administers(caller(request), what=_what(request))
+                response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - this is the edge; nothing is swallowed, all is answered
+                response = self._answer_to(error, request, page)
         if not response.prepared:
             dress(response, request_id)
         self._tell(request, response.status, self._clock.monotonic() - started)

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from daemon.config.model import DaemonSettings
 from daemon.web import unix_socket
+from daemon.web.crowd import Crowd, listeners
 from daemon.web.malformed import protocol_log
 from daemon.web.peer import Admins
 from daemon.web.tls import ReloadingContext, TlsFiles, TlsUnusable
@@ -21,6 +22,8 @@ from daemon.web.unix_socket import SocketUnusable, UnixSocket
 from daemon.web.web_config import WebConfigFile, WebConfigRefused
 
 BACKLOG: Final = 1024
+LONGEST_LINE: Final = 16 * 1024
+"""Bytes of a request line: every query that the description allows fits, in whatever letters."""
 STOP_WITHIN: Final = 2.0
 """Seconds that open requests have to finish; cancelled ones have as long again."""
 
@@ -56,7 +59,8 @@ async def prepared(settings: DaemonSettings) -> Prepared:
 class Listening:
     """Everything that is open."""
 
-    def __init__(self) -> None:
+    def __init__(self, crowd: Crowd) -> None:
+        self._crowd = crowd
         self._runners: list[web.AppRunner] = []
         self._socket: UnixSocket | None = None
 
@@ -71,13 +75,21 @@ class Listening:
             shutdown_timeout=STOP_WITHIN,
             keepalive_timeout=idle,
             lingering_time=2.0,
+            max_line_size=LONGEST_LINE,
             max_headers=64,
             auto_decompress=False,
         )
         await runner.setup()
         self._runners.append(runner)
         host, port = address
-        await web.TCPSite(runner, host.strip("[]"), port, ssl_context=tls, backlog=BACKLOG).start()
+        bound = await listeners(host.strip("[]"), port, self._crowd)
+        try:
+            while bound:
+                await web.SockSite(runner, bound[0], ssl_context=tls, backlog=BACKLOG).start()
+                del bound[0]
+        finally:
+            for listener in bound:
+                listener.close()
         return runner
 
     def keep(self, socket: UnixSocket | None) -> None:

@@ -18,6 +18,7 @@ from daemon.web.backups import BackupHandlers
 from daemon.web.binds import BindHandlers
 from daemon.web.config import ConfigHandlers
 from daemon.web.control import ControlHandlers
+from daemon.web.crowd import Crowd
 from daemon.web.events import EventHandlers
 from daemon.web.gate import Gate, Handler
 from daemon.web.health import HealthHandlers
@@ -69,7 +70,8 @@ class WebServer:
         self._exposition = exposition
         self._clock = clock
         self._limits = RateLimit(clock)
-        self._listening = Listening()
+        self._crowd = Crowd(clock)
+        self._listening = Listening(self._crowd)
         self._api: web.AppRunner | None = None
         self._metrics: web.AppRunner | None = None
         self._prepared: Prepared | None = None
@@ -188,6 +190,7 @@ class WebServer:
             door=door,
             hosts=HostCheck(listener=host),
             limits=self._limits,
+            crowd=self._crowd,
             page=pages,
         )
         application = web.Application(middlewares=[gate.pass_through], client_max_size=LARGEST_BODY)
@@ -251,7 +254,7 @@ def _pages() -> type[Pages]:
 
 def _not_to_be_had(host: str, port: int, error: OSError) -> str:
     """In words: asyncio's own repeat the address as Python writes it, and the reason stands last in them."""
-    reason = (error.strerror or str(error)).rpartition(": ")[2]
+    reason = (error.strerror or str(error)).rpartition(": ")[2].lower()
     return (
         f"[daemon] listen = {host}:{port} cannot be listened on: {reason}. Stop what uses it, another sitebind "
         "perhaps, or name another address there."
