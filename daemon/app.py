@@ -34,6 +34,8 @@ from daemon.engine.feed import feed_over
 from daemon.engine.fingerprints import Fingerprints
 from daemon.engine.forwarding import Forwarder
 from daemon.engine.front import FrontDoor
+from daemon.engine.in_force import apply_daemon
+from daemon.engine.keeping import keeping_over
 from daemon.engine.live import LiveBinds
 from daemon.engine.log import LogObserver, Narrator, Observers, configure_logging
 from daemon.engine.microsoft import MicrosoftSide
@@ -51,9 +53,11 @@ from daemon.providers.clouds import ENDPOINTS, MimecastClouds
 from daemon.providers.http import HttpClients
 from daemon.providers.late_microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
 from daemon.providers.late_microsoft import LateMicrosoft
+from daemon.store.checkpoints import SqliteCheckpoints
 from daemon.store.holder import DatabaseInUse
 from daemon.store.journal import SqliteJournal
 from daemon.store.outbox import SqliteOutbox
+from daemon.store.pruning import SqlitePruner
 from daemon.store.schema import SchemaRefused
 from daemon.store.tokens import SqliteTokens
 from daemon.store.vault import SealedVault, open_vault
@@ -87,10 +91,10 @@ class Telemetry:
         instruments = Instruments(registry, version=daemon.__version__, endpoints=(*ENDPOINTS, *MICROSOFT_ENDPOINTS))
         self.observer = Observers(MetricsObserver(instruments), LogObserver())
         self.exposition = Exposition(registry, instruments)
+        self.tasks = instruments.tasks
 
 
 def compose(
-        self.tasks = instruments.tasks
     path: Path,
     settings: DaemonSettings,
     *,
@@ -105,10 +109,10 @@ def compose(
     """Put a daemon together over an open journal and vault; `around` may stand between engine and providers."""
     observer = telemetry.observer
     records, acts, live = Tasks(), Tasks(), LiveBinds()
+    telemetry.tasks.watch(effects=acts.__len__, records=records.__len__, everything=lambda: len(asyncio.all_tasks()))
     scheduler, one_time = Scheduler(clock, pace=settings.pace), OneTimeSignIns(clock)
     access = Access(SqliteTokens(journal), journal=journal, clock=clock, timers=scheduler, tasks=records)
     refusals = access.requests
-    telemetry.tasks.watch(effects=acts.__len__, records=records.__len__, everything=lambda: len(asyncio.all_tasks()))
     driver = Driver(
         journal=journal, observer=observer, clock=clock, chance=chance, tasks=records, live=live, refusals=refusals
     )
@@ -118,6 +122,15 @@ def compose(
     outbox = SqliteOutbox(journal, hostname=socket.gethostname())
     forwarder = Forwarder(AuditReceivers(), outbox=outbox, observer=observer, clock=clock, chance=chance)
     journal.listen(forwarder.recorded)
+    keeping = keeping_over(
+        journal,
+        checkpoints=SqliteCheckpoints(journal),
+        pruner=SqlitePruner(journal),
+        not_beyond=forwarder.delivered,
+        resolve=resolve,
+        observer=observer,
+        clock=clock,
+    )
 
     configuration = Configuration(
         path,
@@ -129,7 +142,7 @@ def compose(
         observer=observer,
         clock=clock,
         new_site_code=lambda: secrets.token_hex(_SITE_CODE_BYTES),
-        daemon_changed=partial(_apply_daemon, scheduler=scheduler, forwarder=forwarder, token=token),
+        daemon_changed=partial(apply_daemon, scheduler=scheduler, told=(forwarder.apply, keeping.apply), token=token),
     )
     procedure = Procedure(clouds=clouds, microsoft=microsoft, vault=vault, resolve=resolve, clock=clock)
     caretaker = Caretaker(
@@ -187,6 +200,7 @@ def compose(
             vault=vault,
             unwiped=caretaker.unwiped,
             forwarder=forwarder,
+            keeping=keeping,
             clock=clock,
         ),
         feed=feed,
@@ -208,6 +222,7 @@ def compose(
         listener=web,
         access=access,
         forwarder=forwarder,
+        keeping=keeping,
         watching=Watcher(clock),
         observer=observer,
         clock=clock,
@@ -223,18 +238,6 @@ def compose(
         vault=vault,
         configuration=configuration,
     )
-
-
-async def _apply_daemon(settings: DaemonSettings, *, scheduler: Scheduler, forwarder: Forwarder, token: Token) -> None:
-    """What of [daemon] takes effect without a restart."""
-    configure_logging(form=settings.log_format, level=settings.log_level)
-    scheduler.set_pace(settings.pace)
-    forwarder.apply(settings)
-    try:
-        await token.take(settings, resolve)
-    except SecretUnreadable as error:
-        # Whoever holds the old token keeps their way in; nobody else gets one.
-        _log.error("[daemon] api_token: %s; the earlier token stays in force", error)
 
 
 async def serve(

@@ -1,15 +1,21 @@
-"""The ports through which the audit trail is sent on: where records and the position come from, and who takes them.
+"""The ports of what happens with the audit trail beside its being written: it is sent on, sealed and pruned.
 
-Used by `daemon.engine.forwarding`; implemented by `daemon.store.outbox` and `daemon.providers.audit_receiver`.
+Sending: where records and the position come from, and who takes them; used by `daemon.engine.forwarding`, implemented
+by `daemon.store.outbox` and `daemon.providers.audit_receiver`. Sealing and pruning: used by
+`daemon.engine.checkpoints` and `retention`, implemented by `daemon.store.checkpoints` and `pruning`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
-from daemon.audit_values import ForwardFormat, ForwardPage, Receiver
+from daemon.audit_values import ForwardFormat, ForwardPage, Receiver, Seal
+from daemon.values import Secret
 
 
 class Outbox(Protocol):
@@ -57,3 +63,48 @@ class Receivers(Protocol):
 
     def connected(self, receiver: Receiver, *, lost: Callable[[], None]) -> AbstractAsyncContextManager[Delivered]:
         """A connection, cut at the end of the block; `lost` is called when it ends before. Raises `ProviderFault`."""
+
+
+class SealingFailed(Exception):
+    """A checkpoint or an anchor could not be signed or kept. `str()` says why, `remedy` what to do."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+class Checkpoints(Protocol):
+    """Signed statements of where the trail ends, in a second place."""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last committed record; 0 when there is none."""
+
+    async def write(self, file: Path, *, key: Secret, at: datetime) -> int:
+        """Sign where the trail ends now and append that durably; the record's number. Raises `SealingFailed`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prunable:
+    """Whole days of records that can go: `count` of them, the last one's number and hash; all before the day."""
+
+    last: int
+    hash: str
+    count: int
+    before: str
+
+
+class Pruner(Protocol):
+    """Removes old records so that the rest can still be verified. Every method raises `JournalUnavailable`."""
+
+    async def last_at(self, seq: int) -> datetime | None:
+        """When the last record up to this number was written; None where there is none."""
+
+    async def finish(self) -> int:
+        """Go on with a pruning that was interrupted, and return how many records that removed."""
+
+    async def prunable(self, before: str, *, not_beyond: int | None) -> Prunable | None:
+        """The records of whole days before the day `before` (`2026-03-04`), none with a greater number."""
+
+    async def prune(self, what: Prunable, *, key: Secret, at: datetime) -> Seal:
+        """Record it and sign where the trail begins then, in one transaction; then remove. Raises `SealingFailed`."""

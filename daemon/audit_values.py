@@ -63,8 +63,28 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """A signed statement that record `seq` has this hash.
+
+    As a checkpoint: the trail held `count` records then, this the last. As an anchor: `count` records up to this one
+    were pruned. `key` is the fingerprint of the key that signed it; `at` is written as in a record.
+    """
+
+    kind: Literal["anchor", "checkpoint"]
+    seq: int
+    hash: str
+    count: int
+    at: str
+    key: str = ""
+    signature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChainReport:
-    """What a verification of the audit chain found; `broken_at` is the first bad sequence number."""
+    """What a verification of the audit chain found; `broken_at` is the first bad sequence number.
+
+    `anchor` is behind which the trail begins, where older records were pruned.
+    """
 
     intact: bool
     records: int
@@ -73,6 +93,7 @@ class ChainReport:
     head: str
     broken_at: int | None = None
     reason: str = ""
+    anchor: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from daemon.audit_values import AuditFilter, AuditRecord, Backup, ChainReport, ExportFormat
+from daemon.audit_values import AuditFilter, AuditRecord, Backup, ChainReport, ExportFormat, Seal
 from daemon.microsoft import (
     DIRECTORY_LAYERS,
     MAILBOX_LAYERS,
@@ -91,6 +91,7 @@ __all__ = [
     "Resolution",
     "Route",
     "Scope",
+    "Seal",
     "Secret",
     "Sighting",
     "TokenStore",
@@ -273,6 +274,9 @@ class Observer(Protocol):
 
     def chain_verified(self, report: ChainReport) -> None:
         """The audit chain was walked."""
+
+    def checkpointed(self, at: datetime | None) -> None:
+        """A checkpoint of the audit trail was written to the second place; None: there is none any more."""
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """The daemon answered a request; `route` is the pattern, never the raw path."""

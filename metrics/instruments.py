@@ -169,6 +169,12 @@ class Instruments:
         )
         # Neither answer would be true yet, and NaN trips no alert.
         self.chain_intact.touch().set(nan)
+        self.checkpoint_at = self._gauge(
+            "sitebind_audit_checkpoint_timestamp_seconds",
+            "When a signed checkpoint was last written to its second place, in Unix time; NaN when not yet or nowhere.",
+            unit="seconds",
+        )
+        self.checkpoint_at.touch().set(nan)
 
     def _forwarding(self) -> None:
         self._forward_position = self._gauge(

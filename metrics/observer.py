@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import nan
 from typing import Protocol
 
 from metrics.instruments import Instruments
@@ -62,6 +63,9 @@ class MetricsObserver:
 
     def chain_verified(self, report: WalkedChain) -> None:
         self._instruments.chain_intact.touch().set(report.intact)
+
+    def checkpointed(self, at: datetime | None) -> None:
+        self._instruments.checkpoint_at.touch().set(nan if at is None else at.timestamp())
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         self._instruments.http_request(method=method, route=route, status=status)

@@ -145,6 +145,9 @@ class LogObserver:
                 report.reason,
             )
 
+    def checkpointed(self, at: datetime | None) -> None:
+        """Told where one cannot be written, by who wants to."""
+
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """The web layer writes its own line."""
 
@@ -218,6 +221,10 @@ class Observers:
     def chain_verified(self, report: ChainReport) -> None:
         """Pass on."""
         self._each("chain_verified", report)
+
+    def checkpointed(self, at: datetime | None) -> None:
+        for observer in self._observers:
+            observer.checkpointed(at)
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Pass on."""

@@ -8,6 +8,7 @@ from daemon.engine.care import Unwiped
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
 from daemon.engine.forwarding import Forwarder
+from daemon.engine.keeping import Keeping
 from daemon.engine.operations import Check
 from daemon.ports import Clock, Vault
 from states import Problem
@@ -24,6 +25,7 @@ class ProcessProblems:
         vault: Vault,
         unwiped: Mapping[str, Unwiped],
         forwarder: Forwarder,
+        keeping: Keeping,
         clock: Clock,
     ) -> None:
         self._driver = driver
@@ -31,13 +33,21 @@ class ProcessProblems:
         self._vault = vault
         self._unwiped = unwiped
         self._forwarder = forwarder
+        self._keeping = keeping
         self._began = clock.now()
 
     def of(self, site: str) -> tuple[Problem, ...]:
         """What touches every site, and what touches this one."""
         away = self._forwarder.problem()
         sending = () if away is None else (away,)
-        return (*self._journal(), *self._daemon(), *self._locked(), *sending, *self._not_wiped(site))
+        return (
+            *self._journal(),
+            *self._daemon(),
+            *self._locked(),
+            *sending,
+            *self._keeping.problems(),
+            *self._not_wiped(site),
+        )
 
     def checks(self) -> tuple[Check, ...]:
         """The lines of the health answer: about the process and its loop only. Being able to answer is the proof."""
@@ -48,6 +58,7 @@ class ProcessProblems:
             checks.append(Check(name="vault", status="warn", text=locked))
         if (sending := self._forwarder.check()) is not None:
             checks.append(sending)
+        checks += [Check(name="audit", status="warn", text=problem.text) for problem in self._keeping.problems()]
         return tuple(checks)
 
     def _journal(self) -> Iterator[Problem]:

@@ -1,8 +1,8 @@
 """Starts the engine in order, keeps it running, and stops it in order within a bounded time.
 
 Order of a start: journal and vault (by the composition root), stored sites, timers, HTTP, configuration,
-watching. Order of a stop: HTTP, watching, timers, acts, waiting records, what the audit trail's
-receiver has not got yet, journal.
+watching. Order of a stop: HTTP, watching, timers, acts, waiting records, the checkpoint of the
+last one, what the audit trail's receiver has not got yet, journal.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from daemon.engine.configuration import Configuration
 from daemon.engine.differences import slot_order
 from daemon.engine.driver import Driver
 from daemon.engine.forwarding import Forwarder
+from daemon.engine.keeping import Keeping
 from daemon.engine.live import LiveBinds
 from daemon.engine.operations import Caller
 from daemon.engine.scheduler import Scheduler
@@ -84,6 +85,7 @@ class Supervisor:
         listener: Listener,
         access: Access,
         forwarder: Forwarder,
+        keeping: Keeping,
         watching: Watching,
         observer: Observer,
         clock: Clock,
@@ -102,6 +104,7 @@ class Supervisor:
         self._listener = listener
         self._access = access
         self._forwarder = forwarder
+        self._keeping = keeping
         self._watching = watching
         self._observer = observer
         self._clock = clock
@@ -125,7 +128,8 @@ class Supervisor:
             await self._listener.start()
             self._serve("configuration", self._configure())
             self._serve("journal outage", self._driver.outage.watch())
-            self._serve("audit chain check", self._check_chain())
+            for name, work in self._keeping.works():
+                self._serve(name, work)
             self._forwarder.start(failed=self._service_failed)
             ready()
             await self._until(stop)
@@ -234,15 +238,6 @@ class Supervisor:
             _log.info("%s: [%s] %s: %s", actor, change.section, change.option, change.result)
         _log.info("%s: configuration %s", actor, answer.outcome)
 
-    async def _check_chain(self) -> None:
-        """Walk the audit chain once after the start, so that tampering while stopped is seen."""
-        try:
-            report = await self._journal.verify()
-        except JournalUnavailable as error:
-            _log.error("the audit chain could not be checked: %s. Run `sitebind audit verify`", error)
-        else:
-            self._observer.chain_verified(report)
-
     async def _stop(self) -> None:
         self._stopping = True
         await self._finish("the HTTP listener", self._listener.stop())
@@ -257,6 +252,7 @@ class Supervisor:
         await self._access.close()
         await self._settle_records()
         await self._finish("the last record", self._note("daemon_stopped", {}))
+        await self._finish("the last checkpoint", self._keeping.close())
         await self._finish("the sending of the audit trail", self._forwarder.close())
         await self._finish("the connections to directories", self._directories.close())
         await self._finish("the connections to the service", self._clouds.close())

@@ -21,8 +21,8 @@ from daemon.providers.ldap_signin import DirectorySignIn
 from daemon.providers.ldap_wire import Lost, Wire
 from daemon.providers.race import first_connection
 from daemon.providers.refused_sign_ins import RefusedSignIns
-from daemon.providers.threads import Threads
 from daemon.providers.trust import TrustStore
+from daemon.threads import Threads
 from states import Fault
 
 SERVER, TLS, SIGN_IN, BASE, LOOKUP = DIRECTORY_LAYERS

@@ -14,8 +14,8 @@ from daemon.providers.ldap_connector import Connector, Surroundings
 from daemon.providers.ldap_directory import LdapDirectory, Open, shareable
 from daemon.providers.ldap_session import ENDPOINT, LdapSession, Observe
 from daemon.providers.refused_sign_ins import RefusedSignIns
-from daemon.providers.threads import Threads
 from daemon.providers.trust import TrustStore
+from daemon.threads import Threads
 
 ENDPOINTS: Final = (ENDPOINT,)
 """Every call that is made, by the name that it is counted under."""

@@ -18,7 +18,7 @@ from daemon.providers.kerberos_errors import Trouble
 from daemon.providers.ldap_connection import LdapConnection
 from daemon.providers.ldap_seal import RECEIVES, KerberosSeal
 from daemon.providers.quoting import quoted
-from daemon.providers.threads import AllTaken, Threads
+from daemon.threads import AllTaken, Threads
 from states import Fault
 
 MECHANISM: Final = "GSSAPI"

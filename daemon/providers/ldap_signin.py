@@ -17,7 +17,7 @@ from daemon.providers.ldap_errors import SignInRefused
 from daemon.providers.ldap_kerberos import KerberosSignIn
 from daemon.providers.quoting import quoted
 from daemon.providers.refused_sign_ins import PAUSE, RefusedSignIns, SignIn
-from daemon.providers.threads import Threads
+from daemon.threads import Threads
 from states import Fault
 
 _BRIEFLY: Final = 60.0

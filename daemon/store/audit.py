@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from daemon.ports import AuditRecord, ChainReport, ExportFormat
+from daemon.store.anchors import PRUNED, anchor_told, walk_begun
 from daemon.store.audit_cef import cef_line
 from daemon.store.audit_ocsf import ocsf_line
 from daemon.store.audit_syslog import syslog_line
@@ -34,8 +35,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def verify_file(path: Path) -> ChainReport:
     """Walk the whole chain of a database file. Raises `JournalUnavailable` when it cannot be read."""
     with reading(path) as connection:
-        walk, known = Walk(), known_end(connection)
-        walk_on(walk, connection)
+        connection.execute("BEGIN")  # one view of it: what the daemon prunes meanwhile is not missing
+        walk, known = walk_begun(connection), known_end(connection)
+        if walk.intact:
+            walk_on(walk, connection)
         walk.must_reach(known)
         return walk.report()
 
@@ -126,7 +129,8 @@ LINES: Mapping[ExportFormat, Callable[[AuditRecord], str]] = {
 def verify_export(lines: Iterable[str]) -> ChainReport:
     """Verify JSON lines as `export_file` writes them; needs no database and no secret.
 
-    An export may begin later than at record 1: it is verified from there on, and `first` says where.
+    An export may begin later than at record 1: it is verified from there on, and `first` says where. A record in it
+    that tells of the pruning of those before it gives its anchor.
     """
     walk: Walk | None = None
     for number, line in enumerate(lines, start=1):
@@ -139,6 +143,8 @@ def verify_export(lines: Iterable[str]) -> ChainReport:
         else:
             walk = walk or Walk(START if row[0] <= 1 else Head(row[0] - 1, row[9]))
             walk.feed([row])
+            if row[4] == PRUNED:
+                walk.explain(anchor_told(record_of(row)))
         if not walk.intact:
             break
     return (walk or Walk()).report()

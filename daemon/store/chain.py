@@ -16,7 +16,7 @@ from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any, NamedTuple
 
-from daemon.ports import ChainReport, JournalEntry
+from daemon.ports import ChainReport, JournalEntry, Seal
 
 GENESIS = "0" * 64
 COLUMNS = 'seq, at, site, actor, event, "before", "after", request_id, detail, previous_hash, hash'
@@ -40,8 +40,21 @@ START = Head(0, GENESIS)
 
 def canonical(value: object) -> str:
     """Canonical JSON. Raises TypeError for a float, a key that is not text, or what JSON does not know."""
+    if type(value) is dict and (text := _flat(value)) is not None:
+        return text
     _refuse(value)
     return _ENCODER.encode(value)
+
+
+def _flat(value: dict[Any, Any]) -> str | None:
+    """The same for an object of text and whole numbers, which nearly all details are; None for any other."""
+    parts = []
+    for key, item in value.items():
+        kind = type(item)
+        if type(key) is not str or (kind is not str and kind is not int):
+            return None
+        parts.append((key, f"{quoted(key)}:{quoted(item) if kind is str else item}"))
+    return f"{{{','.join([text for _, text in sorted(parts)])}}}"
 
 
 def _refuse(value: object) -> None:
@@ -75,7 +88,8 @@ def moment(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds. Raises ValueError for a time without a zone."""
     if at.tzinfo is None:
         raise ValueError("a record's time must know its zone")
-    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    at = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 class Link(NamedTuple):
@@ -123,14 +137,21 @@ def _encoded(at: str, texts: tuple[Any, ...], detail: str) -> Link:
 class Walk:
     """Verifies records in order, as many at a time as one likes. Stops at the first that does not fit.
 
-    `start` is the record before the first one; an export that begins later starts behind its own anchor.
+    `start` is the record before the first one: that of the `anchor` where older records were pruned, and for an export
+    that begins later what its first record says.
     """
 
-    def __init__(self, start: Head = START) -> None:
-        self._head = start
+    def __init__(self, start: Head = START, *, anchor: Seal | None = None) -> None:
+        self._start = self._head = start
+        self._anchor = anchor
         self._first = self._records = 0
         self._broken_at: int | None = None
         self._reason = ""
+
+    @property
+    def head(self) -> Head:
+        """The last record that was good; at the beginning that before the first."""
+        return self._head
 
     @property
     def seq(self) -> int:
@@ -170,6 +191,11 @@ class Walk:
         self._blame(row)
         return seq - before
 
+    def explain(self, anchor: Seal | None) -> None:
+        """A record tells of this anchor: it may be the one behind which the walk began."""
+        if anchor is not None and Head(anchor.seq, anchor.hash) == self._start:
+            self._anchor = anchor
+
     def must_reach(self, last: int) -> None:
         """Record `last` is known to have existed: a chain that ends before it was cut."""
         if self.intact and self.seq < last:
@@ -189,6 +215,7 @@ class Walk:
             head=self._head.hash,
             broken_at=self._broken_at,
             reason=self._reason,
+            anchor=self._anchor,
         )
 
     def _advance(self, head: Head) -> None:

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,8 +23,9 @@ from daemon.ports import (
     JournalEntry,
     JournalUnavailable,
 )
+from daemon.store.anchors import first_seq, oldest_in, walk_begun
 from daemon.store.audit import known_end, read_records, walk_on
-from daemon.store.chain import Row, Walk, link, whole
+from daemon.store.chain import START, Head, Row, link, whole
 from daemon.store.connection import close_quietly, connect_reader, make_private, on_thread
 from daemon.store.finding import Export, Search, moves
 from daemon.store.holder import Holder
@@ -55,6 +57,7 @@ class SqliteJournal:
         self._holder: Holder | None = None
         self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
+        self._first_seq = 1
 
     async def open(self) -> None:
         """Take the lock, bring the schema up to date, start the writer.
@@ -79,6 +82,20 @@ class SqliteJournal:
     def last_seq(self) -> int:
         """The number of the last committed record; 0 when there is none, or the journal is closed."""
         return 0 if self._writer is None else self._writer.head.seq
+
+    @property
+    def head(self) -> Head:
+        """The last committed record, as it was committed: what is in the file may be another one since."""
+        return START if self._writer is None else self._writer.head
+
+    @property
+    def first_seq(self) -> int:
+        """The number of the first record that is kept; those before it were pruned."""
+        return self._first_seq
+
+    def begins_behind(self, seq: int) -> None:
+        """Records up to this number were pruned."""
+        self._first_seq = seq + 1
 
     def listen(self, listener: Callable[[int, Iterator[AuditRecord]], None]) -> None:
         """Tell `listener` too of every committed group: how many records, and the records, made when asked for."""
@@ -159,15 +176,16 @@ class SqliteJournal:
         return await self.read(lambda db: moves(db, site, since=since, most=most))
 
     async def verify(self) -> ChainReport:
-        walk = Walk()
-
-        def chunk(connection: sqlite3.Connection) -> int:
-            return walk_on(walk, connection, limit=CHUNK)
-
         # Both before the walk: the chain may grow meanwhile, but never shrink below what was acknowledged.
         known = max(self._writing().head.seq, await self.read(known_end))
-        while walk.intact and await self.read(chunk) > 0:
-            pass
+        while True:
+            oldest, walk = await self.read(lambda db: (oldest_in(db), walk_begun(db)))
+            chunk = partial(walk_on, walk, limit=CHUNK)
+            while walk.intact and await self.read(chunk) > 0:
+                pass
+            # What is missing because old records were pruned meanwhile is not: the walk begins anew where they end now.
+            if walk.intact or oldest == await self.read(oldest_in):
+                break
         walk.must_reach(known)
         return walk.report()
 
@@ -193,6 +211,7 @@ class SqliteJournal:
         await writer.open()
         self._writer = writer
         self._reader = await connect_reader(path)
+        self._first_seq = await on_thread(self._reader, first_seq)
 
     async def _close(self) -> None:
         # The reader goes first: it would keep the log from being folded in.

@@ -16,9 +16,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from daemon.ports import ChainReport
+from daemon.ports import ChainReport, Seal
+from daemon.store.anchors import walk_begun
 from daemon.store.audit import known_end, reading, verify_file, walk_on
-from daemon.store.chain import START, Head, Walk
+from daemon.store.chain import Head, Walk
 
 LEAST: Final = 20_000
 """Records that are worth a process of their own: starting one takes as long as walking them."""
@@ -35,20 +36,21 @@ class Range(NamedTuple):
 def verify_in_ranges(path: Path, *, jobs: int, least: int = LEAST) -> ChainReport:
     """Walk the chain of a database file in at most `jobs` processes. Raises `JournalUnavailable`, sqlite3.Error."""
     with reading(path) as connection:
-        known, ranges = known_end(connection), _ranges(path, connection, jobs=jobs, least=least)
+        begun, known = walk_begun(connection), known_end(connection)
+        ranges = _ranges(path, connection, start=begun.head, jobs=jobs, least=least) if begun.intact else []
     if len(ranges) > 1:
         reports = _reports(ranges)
         if reports and _fit(ranges, reports) and reports[-1].last >= known:
-            return _joined(reports)
+            return _joined(reports, anchor=begun.report().anchor)
     return verify_file(path)
 
 
-def _ranges(path: Path, connection: sqlite3.Connection, *, jobs: int, least: int) -> list[Range]:
+def _ranges(path: Path, connection: sqlite3.Connection, *, start: Head, jobs: int, least: int) -> list[Range]:
     """Ranges of about the same length; a seam whose record is missing makes none."""
     first, last = connection.execute("SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM audit").fetchone()
     number = max(1, min(jobs, (last - first + 1) // least))
     seams = [first - 1 + (last - first + 1) * one // number for one in range(1, number)]
-    starts = [START, *(head for seam in seams if (head := _head_at(connection, seam)) is not None)]
+    starts = [start, *(head for seam in seams if (head := _head_at(connection, seam)) is not None)]
     lengths = [after.seq - before.seq for before, after in pairwise(starts)]
     return [Range(path, *one) for one in zip(starts, [*lengths, -1], strict=True)]
 
@@ -84,7 +86,7 @@ def _fit(ranges: Sequence[Range], reports: Sequence[ChainReport]) -> bool:
     )
 
 
-def _joined(reports: Sequence[ChainReport]) -> ChainReport:
+def _joined(reports: Sequence[ChainReport], *, anchor: Seal | None) -> ChainReport:
     return ChainReport(
         intact=True,
         records=sum(report.records for report in reports),
@@ -93,4 +95,5 @@ def _joined(reports: Sequence[ChainReport]) -> ChainReport:
         head=reports[-1].head,
         broken_at=None,
         reason="",
+        anchor=anchor,
     )

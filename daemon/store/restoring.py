@@ -17,6 +17,7 @@ from typing import Any
 
 from daemon.durable import sync
 from daemon.ports import ChainReport, JournalEntry
+from daemon.store.anchors import first_seq
 from daemon.store.connection import uri
 from daemon.store.copying import BackupRefused, copy, examined
 from daemon.store.holder import Holder
@@ -127,11 +128,12 @@ def _compared(database: Path, coming: Path) -> tuple[str, int | None]:
     if not _folded(database):
         return "", None
     query = "SELECT count(*) FROM old.audit was LEFT JOIN main.audit USING (seq, hash) WHERE main.audit.seq IS NULL"
+    query = f"{query} AND was.seq >= ?"  # what the backup has pruned is not missing in it
     try:
         with closing(sqlite3.connect(_alone(coming), uri=True)) as connection:
             connection.execute("ATTACH ? AS old", (_alone(database),))
             row = connection.execute("SELECT hash FROM old.audit ORDER BY seq DESC LIMIT 1").fetchone()
-            (missing,) = connection.execute(query).fetchone()
+            (missing,) = connection.execute(query, (first_seq(connection),)).fetchone()
     except sqlite3.Error:  # that may be what the restore is for: it is told as not known
         return "", None
     return "" if row is None else str(row[0]), int(missing)

@@ -13,7 +13,7 @@ from daemon.ports import DirectoryAccess, Secret
 from daemon.providers import kerberos_errors
 from daemon.providers.kerberos_errors import ROWS, Row
 from daemon.providers.ldap_connection import LdapLimits
-from daemon.providers.threads import AllTaken, Threads
+from daemon.threads import AllTaken, Threads
 from states import Fault
 from tests.directory.conftest import Adapters
 from tests.directory.realm import REALM, Realm, scripted_kdc

@@ -1,7 +1,7 @@
 """Calls into libraries that block and cannot be stopped, each in a thread of its own and with a time of its own.
 
-Used for Kerberos, whose library waits half a minute for a silent key distribution centre. The loop's own threads would
-be used up by such calls, and a daemon that stops would wait for them.
+Used for Kerberos, whose library waits half a minute for a silent key distribution centre, and for files on a mount that
+may not answer. The loop's own threads would be used up by such calls, and a daemon that stops would wait for them.
 """
 
 from __future__ import annotations
