@@ -262,16 +262,18 @@ EVENTS: tuple[type[Event], ...] = (
 )
 
 _NOT_IN_DETAIL = frozenset({"actor", "request_id", "steps", "terms", "binding"})
+_DETAILED = {
+    kind.trigger: tuple(field.name for field in fields(kind) if field.name not in _NOT_IN_DETAIL) for kind in EVENTS
+}
 
 
 def detail_of(event: Event) -> dict[str, Any]:
     """What the audit record says of an event, in JSON's types and without floats."""
     detail: dict[str, Any] = {}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        if field.name in _NOT_IN_DETAIL or value in (None, (), ""):
-            continue
-        detail[field.name] = _plain(value)
+    for name in _DETAILED[event.trigger]:
+        value = getattr(event, name)
+        if value not in (None, (), ""):
+            detail[name] = _plain(value)
     if isinstance(event, BindSucceeded):
         detail |= _summary(event.binding)
     return detail
@@ -283,6 +285,8 @@ def _summary(binding: HeldBinding) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
+    if type(value) in (str, int, bool):
+        return value
     match value:
         case Fault():
             return value.code

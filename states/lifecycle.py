@@ -18,7 +18,7 @@ from states.effects import Effect
 from states.events import DAEMON, BindRequested, Event, UnbindRequested
 from states.state import Snapshot, State
 from states.succession import forget_late, succeed
-from states.table import TABLE
+from states.table import TABLE, Guard
 
 
 class Refusal(Enum):
@@ -82,6 +82,19 @@ class _Model:
         self.state = state
 
 
+_Place = tuple[str, State]
+"""An event's trigger, and the state that it meets."""
+
+
+def _guards() -> dict[_Place, tuple[Guard, ...]]:
+    """The conditions that stand in the table for each place."""
+    found: dict[_Place, tuple[Guard, ...]] = {}
+    for row in TABLE:
+        place = (row.trigger, row.source)
+        found[place] = (*found.get(place, ()), row.guard) if row.guard is not None else found.get(place, ())
+    return found
+
+
 def _machine() -> Machine:
     machine = Machine(model=None, states=State, initial=None, auto_transitions=False)
     for row in TABLE:
@@ -94,6 +107,8 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self._machine = _machine()
+        self._guards = _guards()
+        self._answers: dict[tuple[_Place, tuple[bool, ...]], State | None] = {}
 
     def apply(self, snapshot: Snapshot, event: Event, *, at: datetime, chance: float) -> Step:
         """Decide what `event` means for `snapshot` at the moment `at`; `chance` in [0, 1) is for jitter."""
@@ -105,6 +120,14 @@ class Lifecycle:
         return Moved(before=snapshot, after=after, event=event, effects=effects)
 
     def _target(self, snapshot: Snapshot, event: Event) -> State | None:
+        """The machine sees a place and what its guards say, and nothing else: it is asked once for each of those."""
+        place = (event.trigger, snapshot.state)
+        seen = (place, tuple([guard(snapshot, event) for guard in self._guards.get(place, ())]))
+        if seen not in self._answers:
+            self._answers[seen] = self._moved(snapshot, event)
+        return self._answers[seen]
+
+    def _moved(self, snapshot: Snapshot, event: Event) -> State | None:
         known = self._machine.events[event.trigger]
         if snapshot.state.name not in known.transitions:
             return None

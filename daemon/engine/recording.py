@@ -43,7 +43,7 @@ def _attempt(step: Moved) -> dict[str, object]:
     if opened is None:
         return {}
     said: dict[str, object] = {"bind_id": opened.bind_id, "attempt": opened.attempt}
-    if step.after.open is not None and step.after.open == step.before.open:
+    if step.after.open is not None and (step.after is step.before or step.after.open == step.before.open):
         said["joined"] = opened.bind_id
     if step.after.retry is not None and step.after.retry != step.before.retry:
         said["retry_at"] = step.after.retry.due_at.isoformat()
@@ -51,6 +51,8 @@ def _attempt(step: Moved) -> dict[str, object]:
 
 
 def _report(step: Moved, *, at: datetime, live: LiveBinds) -> BindReport | None:
+    if step.after is step.before:
+        return None
     before, after = step.before.open, step.after.open
     if after is not None and after != before:
         return report_of(step.after.site, after)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from daemon.engine.history import ChainStatus
 from daemon.engine.operations import Health, ReloadAnswer, SiteView
@@ -22,11 +23,9 @@ Json = dict[str, Any]
 
 # One encoder for all answers: `json.dumps` with options makes a new one for each call.
 _encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, check_circular=False)
-_HEADERS = {
-    "Content-Type": "application/json",
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS = CIMultiDict(
+    {"Content-Type": "application/json", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+)
 
 
 def encode(document: Json) -> bytes:
@@ -37,12 +36,21 @@ def encode(document: Json) -> bytes:
 
 def answer(document: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON response."""
-    return web.Response(body=encode(document), status=status, headers={**_HEADERS, **headers} if headers else _HEADERS)
+    return written(encode(document), status=status, headers=headers)
+
+
+def written(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A response of JSON that was encoded before."""
+    own = _HEADERS.copy()
+    if headers:
+        own.update(headers)
+    return web.Response(body=body, status=status, headers=own)
 
 
 def moment(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return f"{at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
+    at = at if at.tzinfo is UTC else at.astimezone(UTC)
+    return f"{at.isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def moment_or_none(at: datetime | None) -> str | None:

@@ -43,7 +43,10 @@ class Admins:
 
 def peer_of(transport: asyncio.BaseTransport | None) -> Peer | None:
     """The user behind a connection over the Unix socket; None for any other connection. Raises OSError."""
-    end: Any = None if transport is None else transport.get_extra_info("socket")
+    # Every request asks. An address in the network is a tuple, and then the socket need not be asked for its family.
+    if transport is None or isinstance(transport.get_extra_info("peername"), tuple):
+        return None
+    end: Any = transport.get_extra_info("socket")
     if end is None or end.family != socket.AF_UNIX:
         return None
     _, uid, gid = _CREDENTIALS.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
