@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, cast
 from unittest import mock
 
@@ -22,43 +23,41 @@ ERRORS: Final = (
 @contextmanager
 def between(nth: Nth) -> Iterator[None]:
     """Stand between the store and SQLite: a connection opened meanwhile counts."""
-
-    real = connection.OneHop
-
-    class Hop(real):  # type: ignore[misc,valid-type]
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            nth.call("connect", lambda: real.__init__(self, *arguments, **options), _error)
-
-        def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
-            if sql is connection._CALL:
-                return real.execute(self, sql, parameters)
-            return nth.call(_verb(sql), lambda: self._rows().execute(sql, parameters), _error)
-
-        def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
-            return nth.call(_verb(sql), lambda: super(Hop, self).executemany(sql, parameters), _error)
-
-        def executescript(self, sql: str, /) -> sqlite3.Cursor:
-            return nth.call("script", lambda: super(Hop, self).executescript(sql), _error)
-
-        def close(self) -> None:
-            """SQLite lets go of it whatever it answers."""
-            number = nth.strikes("close")
-            super().close()
-            if number:
-                raise _error(number)
-
-        def _rows(self) -> sqlite3.Cursor:
-            return self.cursor(_Rows)
-
-    class _Rows(sqlite3.Cursor):
-        def fetchone(self) -> Any:
-            return nth.call("row", super().fetchone, _error)
-
-        def fetchall(self) -> list[Any]:
-            return nth.call("rows", super().fetchall, _error)
-
-    with mock.patch.object(connection, "OneHop", Hop):
+    with mock.patch.object(connection, "OneHop", type("Counted", (_Counted,), {"nth": nth})):
         yield
+
+
+class _Rows(sqlite3.Cursor):
+    def fetchone(self) -> Any:
+        return self.connection.nth.call("row", super().fetchone, _error)  # type: ignore[attr-defined]
+
+    def fetchall(self) -> list[Any]:
+        return self.connection.nth.call("rows", super().fetchall, _error)  # type: ignore[attr-defined,no-any-return]
+
+
+class _Counted(connection.OneHop):
+    nth: Nth
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self.nth.call("connect", partial(super().__init__, *arguments, **options), _error)
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql is connection._CALL:
+            return super().execute(sql, parameters)
+        return self.nth.call(_verb(sql), lambda: self.cursor(_Rows).execute(sql, parameters), _error)
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        return self.nth.call(_verb(sql), partial(super().executemany, sql, parameters), _error)
+
+    def executescript(self, sql: str, /) -> sqlite3.Cursor:
+        return self.nth.call("script", partial(super().executescript, sql), _error)
+
+    def close(self) -> None:
+        """SQLite lets go of it whatever it answers."""
+        number = self.nth.strikes("close")
+        super().close()
+        if number:
+            raise _error(number)
 
 
 def _verb(sql: str) -> str:

@@ -1,4 +1,4 @@
-"""One round: a daemon as `sitebind run` makes it, in the test's own process and time, and what must hold after a fault."""
+"""One round: a daemon as `sitebind run` makes it, in the test's own process and time, and what is seen of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 from unittest import mock
 
 import aiohttp
@@ -138,7 +138,7 @@ class Round:
         with (
             mock.patch.object(app, "compose", composed),
             # Each costs more than all else of a round: the collection at a start, and reading this system's roots.
-            mock.patch.object(gc, "collect", lambda: 0),
+            mock.patch.object(gc, "collect", return_value=0),
             mock.patch.dict(os.environ, roots),
             contextlib.redirect_stderr(self._said),
         ):
@@ -192,11 +192,14 @@ class Round:
         left = now.open, now.retry, now.unbinding, now.revoke_pending, self.run.daemon.driver.journal_trouble
         return not any(left) and self.idle()
 
-    async def settle(self, true: Callable[[], bool], *, seconds: float) -> bool:
-        """Let time pass until `true` holds; False when it does not in so many seconds, or the daemon has ended."""
+    async def settle(self, true: Callable[[], bool], *, seconds: float, at_least: float = _AT_LEAST) -> bool:
+        """Let time pass until `true` holds; False when it does not in so many seconds, or the daemon has ended.
+
+        So many, and of real time `at_least`.
+        """
         began, until = time.monotonic(), self.clock.monotonic() + seconds
         while self.look() and not true():
-            late = time.monotonic() - began > _AT_LEAST
+            late = time.monotonic() - began > at_least
             if late and self.clock.monotonic() > until:
                 return False
             await self.clock.advance(_LONG_STEP if late else _STEP)
@@ -247,7 +250,7 @@ class Round:
         found = {name: await vault.get(name) for name in await vault.ids()}
         return {name: keys for name, keys in found.items() if keys is not None}
 
-    async def __aenter__(self) -> Round:
+    async def __aenter__(self) -> Self:
         self._http = described_session()
         self._complaints = Complaints(self.witness.blame)
         logging.getLogger().addHandler(self._complaints)
