@@ -86,8 +86,7 @@ def _section(section: Section) -> Iterator[str]:
     yield from (f"## [{section.name}]", "", f"{section.help} ({_where(section)})", "")
     options = of_section(section.name)
     rows = [
-        (f"[`{option.name}`](#{section.name}-{option.name})", KINDS[option.kind], _default(option))
-        for option in options
+        (f"[`{option.name}`](#{section.name}-{option.name})", value_of(option), _default(option)) for option in options
     ]
     yield from table(("Option", "Value", "Default"), rows)
     for option in options:
@@ -101,7 +100,7 @@ def _where(section: Section) -> str:
 def _option(option: Option) -> Iterator[str]:
     yield from (f"### {option.section} {option.name}", "", option.help, "")
     facts = {
-        "Value": KINDS[option.kind],
+        "Value": value_of(option),
         "Unit": option.unit,
         "Choices": codes(option.choices),
         "Bounds": _bounds(option),
@@ -111,6 +110,11 @@ def _option(option: Option) -> Iterator[str]:
     }
     yield from (f"* {name}: {said}" for name, said in facts.items() if said)
     yield ""
+
+
+def value_of(option: Option) -> str:
+    """What is written; a kind that only one option has says it as that option's unit."""
+    return KINDS.get(option.kind) or option.unit
 
 
 def _default(option: Option) -> str:

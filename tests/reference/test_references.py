@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import get_args
 
 import jsonschema
 import pytest
 
-from daemon.config.options import Kind
+from daemon.config.options import OPTIONS
 from daemon.web.openapi import document
 from states import EVENTS, Fault
 from tests.reference import api, commands, configuration, events, metrics, problem_codes, troubleshooting
@@ -22,8 +21,9 @@ def test_a_reference_page_is_what_the_program_says(path: Path) -> None:
 
 
 def test_every_kind_of_value_is_told() -> None:
-    kinds = set(get_args(Kind))
-    assert kinds == set(configuration.KINDS), "tests/reference/configuration.py: say what is written there"
+    """By its kind, or else by the option's unit."""
+    untold = [option.key for option in OPTIONS if not configuration.value_of(option)]
+    assert untold == [], "tests/reference/configuration.py: say what is written there"
 
 
 def test_every_fault_is_told_in_words() -> None:

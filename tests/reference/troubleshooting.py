@@ -24,9 +24,12 @@ OF_THE_PROCESS: Final[dict[str, tuple[str, str]]] = {
     ),
     "vault-locked": ("error", "The vault's key is missing or does not fit."),
     "audit-forward-failing": ("warning", "The receiver of audit records cannot be reached, or refuses them."),
+    "audit-checkpoint-failing": ("warning", "No signed checkpoint of the audit trail can be written."),
+    "audit-pruning-failing": ("warning", "Old records of the audit trail cannot be pruned."),
     "keys-not-wiped": ("warning", "Keys that were ended still lie in the database's files."),
 }
 """What only the running daemon knows. Their remedies come from the source."""
+_MAKERS: Final = frozenset({"Problem", "LastingProblem"})
 
 
 def faults() -> list[str]:
@@ -45,13 +48,15 @@ def process_codes() -> dict[str, str]:
     """The remedy of every problem that the engine makes itself, by its code, as the sources have it."""
     files = Path(engine.__file__).parent.glob("*.py")
     calls = [node for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
-    made = [call for call in calls if isinstance(call, ast.Call) and ast.unparse(call.func) == "Problem"]
-    return {_word(call, "code"): _word(call, "remedy") for call in made}
+    made = [call for call in calls if isinstance(call, ast.Call) and ast.unparse(call.func) in _MAKERS]
+    found = {_word(call, "code"): _word(call, "remedy") for call in made}
+    return {name: remedy for name, remedy in found.items() if name}
 
 
 def _word(call: ast.Call, name: str) -> str:
-    """The text of an argument; empty where it is put together only then."""
-    (value,) = (word.value for word in call.keywords if word.arg == name)
+    """The text of an argument, by name or as the first one; empty where it is put together only then."""
+    named = [word.value for word in call.keywords if word.arg == name]
+    (value,) = named or (call.args[:1] if name == "code" else [ast.Constant("")])
     return str(value.value) if isinstance(value, ast.Constant) else ""
 
 
@@ -81,5 +86,5 @@ def _problems() -> Iterator[tuple[str, str, str, str]]:
             (found,) = (one for one in problems(story.now, at=LONG_AFTER) if one.code == name)
             yield code(name), found.severity, found.text, found.remedy
     for name, (severity, said) in OF_THE_PROCESS.items():
-        if name not in CASES:
+        if name in remedies and name not in CASES:
             yield code(name), severity, said, remedies[name] or "What its remedy says, by what was seen."
