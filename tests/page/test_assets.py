@@ -53,5 +53,6 @@ async def test_the_policy_allows_no_script_and_no_style_but_our_files(visitor: V
     seen = await visitor.open("/sites/default/bind")
     policy = seen.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert not re.findall(r"<script(?![^>]*\ssrc=)|<style| style=| on\w+=", seen.html)
