@@ -269,11 +269,8 @@ _DETAILED = {
 
 def detail_of(event: Event) -> dict[str, Any]:
     """What the audit record says of an event, in JSON's types and without floats."""
-    detail: dict[str, Any] = {}
-    for name in _DETAILED[event.trigger]:
-        value = getattr(event, name)
-        if value not in (None, (), ""):
-            detail[name] = _plain(value)
+    said = {name: getattr(event, name) for name in _DETAILED[event.trigger]}
+    detail: dict[str, Any] = {name: _plain(value) for name, value in said.items() if value not in (None, (), "")}
     if isinstance(event, BindSucceeded):
         detail |= _summary(event.binding)
     return detail

@@ -5,6 +5,7 @@ Built by `daemon.web.server`; loaded only with a listener, since templates take 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
@@ -66,11 +67,13 @@ class Pages:
     @property
     def routes(self) -> tuple[Route, ...]:
         """Method, path, handler and scope of every page; a scope of None is for anyone."""
-        return (*self._routes, ("GET", "/static/{digest}/{name}", assets().serve, Scope.HEALTH))
+        return (*self._routes, ("GET", "/static/{digest}/{name}", self._static, Scope.HEALTH))
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        return await (await asyncio.to_thread(assets)).serve(request)
 
     def attach(self, application: web.Application) -> None:
         """Give the application what the pages need."""
-        self._renderer.attach(application)
 
         async def close(_application: web.Application) -> None:
             await self._runs.close()

@@ -1,7 +1,7 @@
 """Turns a template and what it shows into an answer, with the headers that hold a browser to it.
 
 Called by every page. Templates escape whatever they are given; no page holds a script or a style of its own, so the
-policy forbids both.
+policy forbids both. Nothing of it is loaded before somebody looks at a page: many a daemon is never looked at.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp_jinja2
-import jinja2
 from aiohttp import web
 
 import daemon
@@ -22,6 +20,9 @@ from daemon.web.auth import PRINCIPAL
 from daemon.web.sessions import Sessions, cookie_of, set_cookie
 from daemon.web.ui.assets import Assets
 from daemon.web.ui.notes import Notes
+
+if TYPE_CHECKING:
+    import jinja2
 
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -47,7 +48,7 @@ SHAPES: Final = {"unconfigured": "○", "configured": "◇", "binding": "◔", "
 
 
 class Renderer:
-    """Renders for one listener. `attach` is called once, before the application is frozen."""
+    """Renders for one listener."""
 
     def __init__(self, sessions: Sessions, clock: Clock) -> None:
         self.notes = Notes(clock)
@@ -59,17 +60,13 @@ class Renderer:
         if not _compiled.cache_info().currsize:
             await asyncio.to_thread(_compiled)
 
-    def attach(self, application: web.Application) -> None:
-        """Give the application its templates."""
-        application[aiohttp_jinja2.APP_KEY] = _environment()
-
     def page(
         self, request: web.Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200
     ) -> web.Response:
         """The template as an answer. A visitor without a cookie gets one: it ties the page's forms to them."""
         value = cookie_of(request)
         cookie = value or self._sessions.visitor()
-        text = aiohttp_jinja2.render_string(template, request, {**self._common(request, cookie), **(context or {})})
+        text = _environment().get_template(template).render({**self._common(request, cookie), **(context or {})})
         response = web.Response(text=text, content_type="text/html", charset="utf-8", status=status, headers=HEADERS)
         if value is None:
             set_cookie(response, request, cookie)
@@ -99,6 +96,8 @@ class Renderer:
 @cache
 def _environment() -> jinja2.Environment:
     """The same for every listener: the templates do not change while the process runs."""
+    import jinja2  # noqa: PLC0415 - 2 MiB, and a tenth of a start
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("daemon.web.ui"),
         autoescape=True,
