@@ -5,6 +5,7 @@ Called by `daemon.web`'s handler for `/metrics`. Byte for byte what `prometheus_
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -14,10 +15,19 @@ from prometheus_client.exposition import choose_encoder
 from metrics.instruments import Instruments
 from metrics.text import END, Encoder, Format
 
+_VERSION = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}")
+
 
 @lru_cache(maxsize=64)  # a scraper sends the same header for ever
 def _negotiated(accept: str) -> tuple[Encoder, str]:
-    return choose_encoder(accept)
+    # What names a version that is none is as good as not there: the library raises for some, and repeats others.
+    return choose_encoder(",".join(one for one in accept.split(",") if _makes_sense(one)))
+
+
+def _makes_sense(accepted: str) -> bool:
+    """Whether one format of an Accept header names a version that is one, or none."""
+    parameters = (parameter.strip().partition("=") for parameter in accepted.split(";"))
+    return all(_VERSION.fullmatch(value) for name, _, value in parameters if name == "version")
 
 
 class Exposition:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json as jsonlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
+
+_HALF: Final = "\\ud"
+"""How JSON writes half of a character beyond the first 65,536; two of them are one."""
 
 
 def encoded(
@@ -21,8 +24,13 @@ def encoded(
 
 
 def decoded(body: bytearray) -> Any:
-    """Decode JSON; None for anything else, and for JSON so deep that it was made to hurt."""
+    """Decode JSON; None for anything else, and for JSON so deep, or with such texts, that it was made to hurt."""
     try:
-        return jsonlib.loads(body)
+        text = body.decode(jsonlib.detect_encoding(body))
+        found = jsonlib.loads(text)
+        if _HALF in text.lower():
+            # Half a character is no text: nobody could write it down, send it on, or take its digest.
+            jsonlib.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return found

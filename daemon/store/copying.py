@@ -86,8 +86,8 @@ def examined(file: Path) -> ChainReport:
     try:
         with closing(sqlite3.connect(f"{uri(file, 'ro')}&immutable=1", uri=True)) as connection:
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if said == "ok":
+            return verify_file(file)
     except sqlite3.Error as error:
         raise unavailable(error, file) from error
-    if said != "ok":
-        raise BackupRefused(f"{file} is damaged: SQLite says {said!r}. Look at the disk's health.")
-    return verify_file(file)
+    raise BackupRefused(f"{file} is damaged: SQLite says {said!r}. Look at the disk's health.")

@@ -81,13 +81,18 @@ async def _raw(request: web.Request) -> bytes:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return json.loads(raw.decode("utf-8"), parse_constant=_no_constant)
+        text = raw.decode("utf-8")
+        found = json.loads(text, parse_constant=_no_constant)
+        if "\\ud" in text.lower():
+            # Half a character is no text: it could neither be written to a file nor recorded.
+            json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise HttpProblem(400, "bad-json", "The body is nested too deeply.") from None
     except ValueError as error:
         # Of a decoding error only the place is told: its text quotes the body, which may hold a password.
         where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise HttpProblem(400, "bad-json", f"The body is not JSON in UTF-8{where}.") from None
+    return found
 
 
 def _no_constant(_name: str) -> NoReturn:

@@ -14,7 +14,7 @@ import pytest
 
 from daemon.ports import JournalUnavailable
 from daemon.store.audit import tail_file, verify_file
-from daemon.store.copying import BackupRefused, copied
+from daemon.store.copying import BackupRefused, copied, examined
 from daemon.store.journal import SqliteJournal
 from daemon.store.schema import SchemaRefused
 from tests.store.killed import killed_at
@@ -168,3 +168,13 @@ def test_whenever_it_is_killed_a_backup_is_proven_and_recorded_or_is_not_there(
     assert there == sorted(there), "not there at first, from one moment on it is"
     assert there.count(False) > 5
     assert there.count(True) > 1
+
+
+def test_a_database_of_somebody_else_is_refused_in_words(tmp_path: Path) -> None:
+    """It has a table of that name, too. Found by fuzzing: SQLite's own error came through."""
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as made:
+        made.execute("CREATE TABLE audit (seq INTEGER PRIMARY KEY, at TEXT, detail TEXT)")
+        made.commit()
+    with pytest.raises(JournalUnavailable, match="no such column"):
+        examined(other)

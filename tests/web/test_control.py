@@ -165,7 +165,16 @@ async def test_a_body_that_is_not_understood_is_named(
 
 @pytest.mark.parametrize(
     "raw",
-    [b"{", b'{"reason": NaN}', b"\xff\xfe{}", b"[" * 60_000, b'{"password": "hunter2",}', b"1" * 5000],
+    [
+        b"{",
+        b'{"reason": NaN}',
+        b"\xff\xfe{}",
+        b"[" * 60_000,
+        b'{"password": "hunter2",}',
+        b"1" * 5000,
+        rb'{"email": "a@b.c", "password": "hunter2\udc00"}',
+        rb'{"hunter2\uD800": 1}',
+    ],
 )
 async def test_broken_json_is_400_and_never_quoted(api: DescribedClient, raw: bytes) -> None:
     """The text of a body may hold a password."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import subprocess
 from dataclasses import replace
@@ -94,3 +95,16 @@ async def test_promtool_finds_nothing_to_complain_about(
     text = (await api.get("/metrics")).text
     done = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("version", ["1.0.FF", "1.0.0\udcff", "", " 1.0.0", "1" * 5000, "1.0.0.0"])
+async def test_a_version_that_is_none_gets_the_plain_format(api: DescribedClient, version: str) -> None:
+    """Found by fuzzing: the library raised, or said the word back."""
+    accept = f"application/openmetrics-text; version={version}".encode("utf-8", "surrogateescape")
+    reader, writer = await asyncio.open_connection(*api.url.removeprefix("http://").split(":"))
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAccept: " + accept + b"\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"Content-Type: text/plain; version=0.0.4;" in answer
