@@ -103,7 +103,7 @@ class WebServer:
                 f"[daemon] listen = {settings.host}:{settings.port} is open to the network and needs "
                 "[daemon] api_token. Set it, or listen on 127.0.0.1."
             )
-        # The templates take time to import, and other things wait meanwhile.
+        # The pages take time to import, and other things wait meanwhile.
         ready, _ = await asyncio.gather(prepared(settings), asyncio.to_thread(_pages))
         self._prepared = ready
         self._listening.keep(ready.socket)
