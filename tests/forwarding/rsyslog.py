@@ -71,9 +71,27 @@ class Rsyslog:
 
     def heard(self) -> list[dict[str, Any]]:
         """Every message that it wrote; a line that it is just writing is none yet."""
+        return [_message(line) for line in self._written().splitlines()]
+
+    def count(self) -> int:
+        """How many that are."""
+        return self._written().count(b"\n")
+
+    def last(self) -> dict[str, Any] | None:
+        """The newest of them."""
+        lines = self._written()[-65536:].splitlines()
+        return _message(lines[-1]) if lines else None
+
+    def _written(self) -> bytes:
         file = self.folder / "heard"
-        whole = file.read_text().rpartition("\n")[0] if file.exists() else ""
-        return [json.loads(line) for line in whole.splitlines()]
+        whole, end, _ = file.read_bytes().rpartition(b"\n") if file.exists() else (b"", b"", b"")
+        return whole + end
+
+
+def _message(line: bytes) -> dict[str, Any]:
+    """Behind half a line that a killed one left, if there is one."""
+    message: dict[str, Any] = json.loads(line[line.rindex(b'{"msgid":') :])
+    return message
 
 
 def _listens(port: int) -> bool:

@@ -121,10 +121,11 @@ async def test_it_may_begin_with_what_happens_from_now_on(tmp_path: Path, clock:
     port = a_free_port()
     options = {"audit_forward": f"tcp://127.0.0.1:{port}", "audit_forward_from": "now"}
     async with sending(tmp_path, clock, **options) as here:
-        await until(here.forwarder.problem, "nobody listens")
-        began = here.forwarder.delivered()
-        assert began is not None
+        await until(here.forwarder.delivered, "it has begun")
+        began = here.forwarder.delivered() or 0
         assert began >= old
+        await here.record(1)
+        await until(here.forwarder.problem, "nobody listens")
     async with listening(port=port) as listener, sending(tmp_path, clock, **options) as here:
         await here.run.in_time(lambda: listener.taken and listener.numbers(0))
         assert listener.numbers(0)[0] == began + 1

@@ -41,8 +41,8 @@ async def test_every_record_arrives_once_in_order_as_it_was_written(
             await here.record(30)
         async with sending(tmp_path, clock, **options) as here:
             await here.record(3)
-        await until(lambda: receiver.heard() and receiver.heard()[-1]["msgid"] == "daemon_stopped", "the stop")
-    written = list(read_file(tmp_path / "sitebind.db"))
+        written = list(read_file(tmp_path / "sitebind.db"))
+        await until(lambda: last_of(receiver) == len(written), "the stop")
     heard = receiver.heard()
     assert numbers(heard) == list(range(1, len(written) + 1))
     assert [one["msgid"] for one in heard] == [record.event for record in written]
@@ -62,7 +62,7 @@ async def test_the_other_forms_arrive_as_an_export_writes_them(
         async with sending(tmp_path, clock, **options) as here:
             await here.record(5)
         written = list(read_file(tmp_path / "sitebind.db"))
-        await until(lambda: len(receiver.heard()) == len(written), "all of them")
+        await until(lambda: receiver.count() == len(written), "all of them")
     texts = [one["text" if form == "cef" else "raw"].strip() for one in receiver.heard()]
     wanted = [LINES[form](record) for record in written]  # type: ignore[index]
     assert texts == wanted if form == "cef" else as_documents(texts) == as_documents(wanted)
@@ -74,7 +74,7 @@ async def test_a_receiver_that_falls_and_comes_back_has_every_record(receiver: R
     async with sending(tmp_path, SystemClock(), audit_forward=f"tcp://127.0.0.1:{receiver.port}") as here:
         with receiver.running() as program:
             busy = asyncio.create_task(here.record(400), name="busy")
-            await until(lambda: len(receiver.heard()) > 50, "it takes some")
+            await until(lambda: receiver.count() > 50, "it takes some")
             program.kill()
         await busy
         await until(lambda: here.forwarder.problem() is not None, "it is missed")
@@ -83,7 +83,7 @@ async def test_a_receiver_that_falls_and_comes_back_has_every_record(receiver: R
         assert "wait for it" in problem["text"]
         with receiver.running():
             last = len(await here.records())
-            await until(lambda: last in numbers(receiver.heard()), "all of them")
+            await until(lambda: last_of(receiver) == last, "all of them")
             await until(lambda: here.forwarder.problem() is None, "it works again")
             heard = numbers(receiver.heard())
     assert set(range(1, last + 1)) <= set(heard)
@@ -92,20 +92,20 @@ async def test_a_receiver_that_falls_and_comes_back_has_every_record(receiver: R
 
 
 async def test_a_daemon_that_is_killed_goes_on_where_it_was(receiver: Rsyslog, tmp_path: Path) -> None:
-    """Killed while it sends thousands of records, and again when some are known to be delivered. Nothing is lost."""
+    """Killed while it sends many records, and again when some are known to be delivered. Nothing is lost."""
     async with sending(tmp_path, ManualClock()) as here:
-        await asyncio.gather(*(here.record(200) for _ in range(20)))
+        await asyncio.gather(*(here.record(200) for _ in range(10)))
     options = {"audit_forward": f"tcp://127.0.0.1:{receiver.port}", "listen": f"127.0.0.1:{a_free_port()}"}
     path = write(tmp_path / "config.ini", sections(options))
     command = [*console_script(), "run", "--config", path]
     with receiver.running():
         with Program(command) as program:
-            await asyncio.to_thread(seen, lambda: len(receiver.heard()) > 1000, "it sends")
+            await asyncio.to_thread(seen, lambda: receiver.count() > 500, "it sends")
             program.kill()
         with Program(command) as program:
-            await asyncio.to_thread(seen, lambda: (kept(tmp_path) or 0) > 1000, "some are delivered")
+            await asyncio.to_thread(seen, lambda: (kept(tmp_path) or 0) > 500, "some are delivered")
             program.kill()
-        delivered, before, ended = kept(tmp_path) or 0, len(receiver.heard()), last_in(tmp_path)
+        delivered, before, ended = kept(tmp_path) or 0, receiver.count(), last_in(tmp_path)
         with Program(command) as program:
             await asyncio.to_thread(seen, lambda: ended < last_of(receiver) == last_in(tmp_path), "the rest")
             assert program.stop() == 0
@@ -116,7 +116,9 @@ async def test_a_daemon_that_is_killed_goes_on_where_it_was(receiver: Rsyslog, t
 
 
 def last_of(receiver: Rsyslog) -> int:
-    return max(numbers(receiver.heard()[-1:]), default=0)
+    """The number of the newest record that it wrote."""
+    newest = receiver.last()
+    return numbers([newest])[0] if newest else 0
 
 
 def last_in(folder: Path) -> int:
@@ -141,7 +143,7 @@ async def test_a_certificate_of_a_stranger_is_refused_and_what_to_do_is_said(
             assert await here.metric("position") == 0
             assert await here.metric("waiting") == len(await here.records())
             await here.configure(**options, audit_forward_ca=str(papers.ca))
-            await until(lambda: len(receiver.heard()) == len_of(here), "it is sent")
+            await until(lambda: receiver.count() == len_of(here), "it is sent")
             assert await here.problem() is None
 
 
@@ -164,4 +166,4 @@ async def test_a_receiver_that_wants_our_certificate_gets_it(
             assert "audit_forward_certificate" in problem["remedy"]
             files = {"audit_forward_certificate": str(certificate), "audit_forward_key": str(key)}
             await here.configure(**options, **files)
-            await until(lambda: len(receiver.heard()) >= len_of(here), "it is sent")
+            await until(lambda: receiver.count() >= len_of(here), "it is sent")
