@@ -19,7 +19,7 @@ FLOOR  := 85
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
 
-test: $(VENV)/.dev $(VENV)/.kerberos $(VENV)/.bench ## the whole suite, its real parts included, and the coverage floors
+test: $(VENV)/.dev $(VENV)/.kerberos $(VENV)/.opentelemetry $(VENV)/.bench ## the whole suite, its real parts included, and the coverage floors
 	$(BIN)/python -m pytest --cov --cov-report=
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	@$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
@@ -92,6 +92,11 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.txt
 $(VENV)/.kerberos: $(VENV)/.runtime requirements/kerberos.txt | parts
 	@echo 'Compiling the extra kerberos, which takes a minute or two'
 	@$(LOCKED) requirements/kerberos.txt
+	@touch $@
+
+$(VENV)/.opentelemetry: $(VENV)/.dev requirements/opentelemetry.txt
+	@echo 'Installing the extra opentelemetry'
+	@$(LOCKED) requirements/opentelemetry.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements/bench.txt

@@ -37,7 +37,7 @@ from daemon.engine.front import FrontDoor
 from daemon.engine.in_force import apply_daemon
 from daemon.engine.keeping import keeping_over
 from daemon.engine.live import LiveBinds
-from daemon.engine.log import LogObserver, Narrator, Observers, configure_logging
+from daemon.engine.log import Narrator, configure_logging
 from daemon.engine.microsoft import MicrosoftSide
 from daemon.engine.performer import Performer
 from daemon.engine.process_problems import ProcessProblems
@@ -49,9 +49,8 @@ from daemon.engine.tasks import Tasks
 from daemon.examination import in_force, practice_over
 from daemon.ports import Clock, Clouds, JournalUnavailable
 from daemon.providers.audit_receiver import AuditReceivers
-from daemon.providers.clouds import ENDPOINTS, MimecastClouds
+from daemon.providers.clouds import MimecastClouds
 from daemon.providers.http import HttpClients
-from daemon.providers.late_microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
 from daemon.providers.late_microsoft import LateMicrosoft
 from daemon.store.checkpoints import SqliteCheckpoints
 from daemon.store.holder import DatabaseInUse
@@ -61,8 +60,8 @@ from daemon.store.pruning import SqlitePruner
 from daemon.store.schema import SchemaRefused
 from daemon.store.tokens import SqliteTokens
 from daemon.store.vault import SealedVault, open_vault
+from daemon.telemetry import Telemetry, telemetry_for
 from daemon.web.server import WebServer
-from metrics import Exposition, Instruments, MetricsObserver, new_registry
 
 _log = logging.getLogger("sitebind")
 
@@ -81,17 +80,6 @@ class Daemon:
     journal: SqliteJournal
     vault: SealedVault
     configuration: Configuration
-
-
-class Telemetry:
-    """What is told to whom: metrics and log lines behind one observer. Made first, since all others report to it."""
-
-    def __init__(self) -> None:
-        registry = new_registry()
-        instruments = Instruments(registry, version=daemon.__version__, endpoints=(*ENDPOINTS, *MICROSOFT_ENDPOINTS))
-        self.observer = Observers(MetricsObserver(instruments), LogObserver())
-        self.exposition = Exposition(registry, instruments)
-        self.tasks = instruments.tasks
 
 
 def compose(
@@ -258,7 +246,7 @@ async def serve(
         configure_logging(form=settings.log_format, level=settings.log_level)
         token = Token()
         await token.take(settings, resolve)
-        telemetry = Telemetry()
+        telemetry = telemetry_for(settings)
         journal = SqliteJournal(settings.database, committed=telemetry.observer.recorded)
         await journal.open()
     except (CannotStart, SecretUnreadable, DatabaseInUse, SchemaRefused, JournalUnavailable) as error:
@@ -281,6 +269,7 @@ async def serve(
         return await process.run(_as_process(composed, clock), stop, announce=announce)
     finally:
         await journal.close()
+        await telemetry.close()
 
 
 def _as_process(composed: Daemon, clock: Clock) -> process.Parts:

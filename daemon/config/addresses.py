@@ -173,6 +173,24 @@ def receiver(text: str) -> Receiver:
     return Receiver(host=name, port=number, tls=scheme.lower() == "tls")
 
 
+def collector(text: str) -> str:
+    """`https://host[:port]/path` or the same with http, without a user, a query or a fragment."""
+    wanted = "it is written http://host:4318/v1/traces, or the same with https"
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise BadValue("is not a URL", wanted) from None
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise BadValue(f"{shown(text)} begins with neither http:// nor https://", wanted)
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise BadValue("is more than scheme, host, port and path", wanted)
+    if not parts.path.strip("/"):
+        raise BadValue(f"{shown(text)} names no path", wanted)
+    name, number = host_and_port(parts.netloc)
+    shape = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{shape}{f':{number}' if number else ''}{parts.path}"
+
+
 def host_of(url: str) -> str:
     """The host of a URL that `service_url` returned."""
     return host_and_port(url.removeprefix("https://"))[0]

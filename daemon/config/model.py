@@ -70,6 +70,7 @@ class DaemonSettings:
     rate_burst: int | None = None
     metrics_listen: tuple[str, int] | None = None
     metrics_web_config: Path | None = None
+    traces: str = ""
     audit_forward: Receiver | None = None
     audit_forward_format: ForwardFormat = "syslog"
     audit_forward_from: ForwardFrom = "beginning"

@@ -13,7 +13,7 @@ from states import Impact
 Kind = Literal[
     "text", "choice", "flag", "integer", "duration", "port", "listen", "host", "address", "url", "path",
     "secret", "site_id", "host_headers", "domains", "suffixes", "proxy_exceptions", "socket", "mode", "steps",
-    "tenant", "distinguished_name", "receiver",
+    "tenant", "distinguished_name", "receiver", "collector",
 ]  # fmt: skip
 
 
@@ -238,6 +238,8 @@ _DAEMON = _rows(
      {"unit": "host:port"}),
     ("metrics_web_config", "path", _RESTART, ("web-config.yml of that listener in the format of Prometheus' exporters: "
      "TLS and basic_auth_users. Read again when it changes."), {}),
+    ("traces", "collector", _RESTART, ("Where each bind attempt is told as an OpenTelemetry trace, over OTLP/HTTP; "
+     "needs sitebind[opentelemetry]. Not set: nowhere."), {"unit": "http(s)://host:4318/v1/traces"}),
     ("audit_forward", "receiver", _APPLY, ("Where audit records are sent as they happen: tls://host:port, or "
      "tcp://host:port in the clear. Not set: nowhere."), {"unit": "tls://host:port or tcp://host:port"}),
     ("audit_forward_format", "choice", _APPLY, ("How they are written: syslog messages of RFC 5424, cef inside those, "

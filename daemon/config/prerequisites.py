@@ -84,5 +84,13 @@ def kerberos_is_installed() -> bool:
     return importlib.util.find_spec("gssapi") is not None
 
 
+def traces_can_be_sent() -> bool:
+    """Whether the extra that sends them is there."""
+    try:
+        return importlib.util.find_spec("opentelemetry.exporter.otlp.proto.http") is not None
+    except ModuleNotFoundError:
+        return False
+
+
 LACKS = {"mailbox": mailbox_lacks, "directory": directory_lacks}
 """By the name of the step in `[binding] require`."""

@@ -8,6 +8,7 @@ from daemon.config import addresses, microsoft_rules
 from daemon.config.clashes import clash, missing
 from daemon.config.form import Form
 from daemon.config.model import DaemonSettings, SiteSettings
+from daemon.config.prerequisites import traces_can_be_sent
 
 _DAEMON_NEEDS = (
     ("tls_certificate", "tls_key"),
@@ -57,6 +58,11 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
                hint="give it another port, or remove it: listen serves /metrics as well")  # fmt: skip
     _forwarding(form, daemon)
     _checkpoints(form, daemon)
+    if daemon.traces and not traces_can_be_sent():
+        form.findings.warning(
+            ("daemon", "traces"), "needs an extra that is not installed here, so that the daemon does not start",
+            hint='pip install "sitebind[opentelemetry]", or remove the option',
+        )  # fmt: skip
 
 
 def _checkpoints(form: Form, daemon: DaemonSettings) -> None:

@@ -214,6 +214,7 @@ _PARSERS: dict[Kind, Callable[[Option, str], object]] = {
     "tenant": lambda _, text: addresses.tenant(text),
     "distinguished_name": lambda _, text: addresses.distinguished_name(text),
     "receiver": lambda _, text: addresses.receiver(text),
+    "collector": lambda _, text: addresses.collector(text),
     "mode": _mode,
     "steps": _steps,
     "host_headers": _each(_host_header),
