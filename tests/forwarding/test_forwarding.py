@@ -42,6 +42,9 @@ async def test_a_record_counts_as_delivered_when_the_connection_has_outlived_it(
         await until(lambda: here.forwarder.delivered() == last, "it is kept")
         assert await here.metric("position") == last
         assert await here.problem() is None
+        (_, check) = (await here.run.asked("GET", "/-/healthy"))["checks"]
+        said = f"sent to {to(listener)['audit_forward']} up to record {last}, 0 wait"
+        assert (check["name"], check["status"], check["text"]) == ("audit-forward", "pass", said)
 
 
 async def test_what_is_not_delivered_when_the_connection_breaks_is_sent_again(
