@@ -9,20 +9,19 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from daemon.cli import audit_seal, audit_verify
+from daemon.cli.audit_place import add_database, database, readable
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.parser import Parser, add_json, count
-from daemon.cli.place import daemon_settings, existing_configuration
 from daemon.cli.terminal import Palette, counted, plain
 from daemon.cli.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from daemon.ports import AuditRecord, ChainReport
+    from daemon.ports import AuditRecord
 
 _LOOK_EVERY: Final = 0.5
 _FORMATS: Final = ("jsonl", "csv", "syslog", "cef", "ocsf")
@@ -37,29 +36,8 @@ def add(root: Parser) -> None:
     )
     parser.set_defaults(execute=lambda _args: _say_which(parser))
     _add_tail(parser)
-    verify = parser.command(
-        "verify",
-        help="prove that no record was edited, removed or moved",
-        example="sitebind audit verify --database /var/lib/sitebind/sitebind.db\n"
-        "  sitebind audit verify --export sitebind-audit.jsonl\n\n"
-        "exit code: 0 intact, 5 broken. The trail is tamper-evident, not tamper-proof",
-        execute=_verify,
-    )
-    verify.add_argument(
-        "--export",
-        metavar="FILE",
-        type=Path,
-        help="JSON lines that were exported, in place of the database",
-    )
-    verify.add_argument(
-        "--jobs",
-        type=count,
-        default=1,
-        metavar="N",
-        help="processes that share the work, each a range of the database's trail (default: 1)",
-    )
-    add_database(verify)
-    add_json(verify)
+    audit_verify.add(parser)
+    audit_seal.add(parser)
     _add_export(parser)
 
 
@@ -82,7 +60,8 @@ def _add_export(parser: Parser) -> None:
         "export",
         help="write the whole trail: jsonl can be verified anywhere, csv is for reading, the others for a SIEM",
         example="sitebind audit export --format csv --output audit.csv\n\n"
-        "syslog is RFC 5424, cef the Common Event Format 0, ocsf version 1.3.0 of that schema",
+        "syslog is RFC 5424, cef the Common Event Format 0, ocsf version 1.3.0 of that schema.\n"
+        "Where old records were pruned it begins behind them, and says so",
         execute=_export,
     )
     export.add_argument("--format", choices=_FORMATS, default="jsonl", help="default: jsonl")
@@ -95,86 +74,9 @@ def _add_export(parser: Parser) -> None:
     add_database(export)
 
 
-def add_database(parser: Parser) -> None:
-    """`--database`, for the commands that work on the file."""
-    parser.add_argument("--database", metavar="PATH", type=Path, help="default: [daemon] database of the configuration")
-
-
 def _say_which(parser: Parser) -> int:
     parser.print_help(sys.stderr)
     return Exit.USAGE
-
-
-def database(args: argparse.Namespace) -> Path:
-    """The database that is meant, which exists. Raises `Failure`."""
-    path: Path | None = args.database
-    if path is None:
-        config = existing_configuration(args)
-        path = daemon_settings(config, otherwise="Name the database with --database PATH.").database
-    if not path.is_file():
-        raise Failure(
-            f"{path}: there is no such database. It is made when the daemon first runs; "
-            "name another with --database PATH.",
-            Exit.USAGE,
-        )
-    return path
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """What keeps the database from being read becomes a `Failure` in words."""
-    import sqlite3
-
-    from daemon.ports import JournalUnavailable
-
-    try:
-        yield
-    except JournalUnavailable as error:
-        raise Failure(str(error), Exit.FAILED) from None
-    except sqlite3.Error as error:
-        raise Failure(f"The database cannot be read: {error}.", Exit.FAILED) from None
-
-
-def _verify(args: argparse.Namespace) -> int:
-    path, report = (
-        _verified_export(args.export) if args.export is not None else _verified_database(database(args), jobs=args.jobs)
-    )
-    if args.json:
-        print(json.dumps(asdict(report), indent=2))
-    else:
-        print(_verdict(report, path))
-    return Exit.WELL if report.intact else Exit.FAILED
-
-
-def _verified_database(path: Path, *, jobs: int) -> tuple[Path, ChainReport]:
-    from daemon.store.ranges import verify_in_ranges
-
-    with _readable():
-        return path, verify_in_ranges(path, jobs=jobs)
-
-
-def _verified_export(path: Path) -> tuple[Path, ChainReport]:
-    from daemon.store.audit import verify_export
-
-    try:
-        # What is no UTF-8 is no record either: the verdict names the line.
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            return path, verify_export(lines)
-    except OSError as error:
-        raise Failure(f"{path} cannot be read: {error.strerror or error}.", Exit.USAGE) from None
-
-
-def _verdict(report: ChainReport, path: Path) -> str:
-    palette = Palette()
-    if report.intact:
-        span = f", {report.first} to {report.last}" if report.records else ""
-        said = palette.paint(f"Intact: {counted(report.records, 'record')}{span}.", "green")
-        return f"{said}\n  Head: {report.head}\n  Note the head elsewhere: it shows a trail that was rewritten whole."
-    broken = palette.paint(f"Broken at record {report.broken_at}: {plain(report.reason)}.", "red")
-    return (
-        f"{broken}\n  The {counted(report.records, 'record')} before it are as they were written.\n"
-        f"  Keep {path} as it is, as evidence, and find out who could write to it."
-    )
 
 
 def _tail(args: argparse.Namespace) -> int:
@@ -182,7 +84,7 @@ def _tail(args: argparse.Namespace) -> int:
 
     path = database(args)
     show = _as_json if args.json else _Lines(Palette()).line
-    with _readable():
+    with readable():
         records = tail_file(path, site=args.site, limit=args.lines)
         _print(records, show)
         if args.follow:
@@ -245,17 +147,30 @@ def _export(args: argparse.Namespace) -> int:
     if args.octet_counting and args.format != "syslog":
         raise Failure("--octet-counting is a framing of syslog messages: add --format syslog.", Exit.USAGE)
     path = database(args)
-    with _readable():
+    with readable():
         lines: Iterable[str] = export_file(path, args.format)
         lines, end = (map(octets_counted, lines), "") if args.octet_counting else (lines, "\n")
+        begins = _begins(path)
         if args.output is None:
             for line in lines:
                 print(line, end=end)
+            if begins:
+                print(begins, file=sys.stderr)
             return Exit.WELL
         written = _write_whole(args.output, lines, end=end)
     records = written - (args.format == "csv")
-    print(f"{counted(records, 'record')} written to {args.output}", file=sys.stderr)
+    print(f"{counted(records, 'record')} written to {args.output}{begins and f'. {begins}'}", file=sys.stderr)
     return Exit.WELL
+
+
+def _begins(path: Path) -> str:
+    """Where an export begins, when that is not the beginning."""
+    from daemon.store.audit import anchor_of_file
+
+    anchor = anchor_of_file(path)
+    if anchor is None:
+        return ""
+    return plain(f"It begins with record {anchor.seq + 1}: those before were pruned on {anchor.at[:10]}")
 
 
 def _write_whole(path: Path, lines: Iterable[str], *, end: str) -> int:

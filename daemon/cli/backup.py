@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from daemon.cli.audit import add_database, database
+from daemon.cli.audit_place import add_database, database
 from daemon.cli.exits import Exit, Failure
 from daemon.cli.parser import Parser, add_json, add_url
 from daemon.cli.place import client

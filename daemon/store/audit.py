@@ -16,8 +16,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
-from daemon.ports import AuditRecord, ChainReport, ExportFormat
-from daemon.store.anchors import PRUNED, anchor_told, walk_begun
+from daemon.ports import AuditRecord, ChainReport, ExportFormat, Seal
+from daemon.store.anchors import PRUNED, anchor_told, first_seq, newest_anchor, walk_begun
 from daemon.store.audit_cef import cef_line
 from daemon.store.audit_ocsf import ocsf_line
 from daemon.store.audit_syslog import syslog_line
@@ -79,6 +79,21 @@ def newest_records(connection: sqlite3.Connection, *, site: str | None = None, l
     where, values = ("WHERE site = ?", (site,)) if site is not None else ("", ())
     query = f"SELECT {COLUMNS} FROM audit {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants
     return [record_of(row) for row in read_rows(connection, query, (*values, limit))][::-1]
+
+
+def anchor_of_file(path: Path) -> Seal | None:
+    """The anchor behind which the trail begins; None where nothing was pruned. Raises `JournalUnavailable`."""
+    with reading(path) as connection:
+        return newest_anchor(connection)
+
+
+def end_of_file(path: Path) -> tuple[Head, int]:
+    """The last record of a database file, and how many it holds. Raises `JournalUnavailable`."""
+    with reading(path) as connection:
+        connection.execute("BEGIN")
+        row = connection.execute("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+        head = START if row is None else Head(*row)
+        return head, head.seq - first_seq(connection) + 1
 
 
 def tail_file(path: Path, *, site: str | None = None, limit: int = 50) -> list[AuditRecord]:
