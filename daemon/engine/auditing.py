@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from daemon.engine.backups import record_backup
-from daemon.engine.history import ChainStatus, StateHistory, intervals_of
+from daemon.engine.history import ChainStatus, StateHistory, held_now, intervals_of
 from daemon.engine.operations import Caller
 from daemon.ports import (
     AuditFilter,
@@ -21,6 +21,7 @@ from daemon.ports import (
     Journal,
     JournalEntry,
 )
+from states import Snapshot
 
 CHAIN_SECONDS: Final = 60.0
 """How old an answer about the chain may be."""
@@ -43,7 +44,7 @@ class Auditing:
         journal: Journal,
         clock: Clock,
         *,
-        known: Callable[[str], object],
+        known: Callable[[str], Snapshot],
         walked: Callable[[ChainReport], None],
     ) -> None:
         self._journal = journal
@@ -96,13 +97,13 @@ class Auditing:
 
     async def history(self, site: str, since: datetime) -> StateHistory:
         """In which states the site was since a time. Raises `UnknownSite`, `JournalUnavailable`."""
-        self._known(site)
+        now = self._known(site)
         records = await self._journal.moves(site, since=since, most=MOST_MOVES)
         return StateHistory(
             site=site,
             since=since,
             until=self._clock.now(),
-            intervals=intervals_of(records),
+            intervals=intervals_of(records) or (held_now(now),),
             complete=len(records) != MOST_MOVES,
         )
 
@@ -119,6 +120,8 @@ def _status(report: ChainReport, at: datetime) -> ChainStatus:
         checked_at=at,
         broken_at=report.broken_at,
         reason=report.reason,
+        first=report.first,
+        anchor=report.anchor,
     )
 
 

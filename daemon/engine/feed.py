@@ -184,4 +184,4 @@ class Feed:
         sites = dict.fromkeys(State, 0)
         for now in self._snapshots.values():
             sites[now.state] += 1
-        return Counted(sites=sites, records=self._trail.last_seq)
+        return Counted(sites=sites, records=self._trail.last_seq - self._trail.first_seq + 1)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final, Protocol
 
-from daemon.engine.happenings import KINDS, Counted, Happening, Kind, Recorded, SiteChanged
+from daemon.engine.happenings import KINDS, Counted, Happening, Kind, Recorded, RecordsGone, SiteChanged
 from daemon.engine.operations import SiteView
 from daemon.ports import AuditRecord
 
@@ -31,6 +31,10 @@ class Trail(Protocol):
     @property
     def last_seq(self) -> int:
         """The number of the last committed record; 0 when there is none."""
+
+    @property
+    def first_seq(self) -> int:
+        """The number of the first record that is kept; those before it were pruned."""
 
     async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
         """Records with `seq > after` in order. Raises `JournalUnavailable`."""
@@ -148,10 +152,19 @@ class Subscription:
         self._committed_meanwhile = False
         after = max(self._handed_out, self._floor)
         records = await self._trail.audit(site=self.site, after=after, limit=PAGE)
+        gone = self._gone(after)
         if len(records) < PAGE and not self._committed_meanwhile:
             # Nothing was committed since the page was asked for: whatever comes now is told.
             self._behind = False
-        return [Recorded(record=record) for record in records if self._hand_out(record)]
+        return [*gone, *(Recorded(record=record) for record in records if self._hand_out(record))]
+
+    def _gone(self, after: int) -> list[Happening]:
+        """What was pruned of the records behind that number. Asked for when they are read: none goes unsaid before."""
+        first = self._trail.first_seq
+        if after + 1 >= first:
+            return []
+        self._handed_out = first - 1
+        return [RecordsGone(first=after + 1, last=first - 1)]
 
     async def _judge_number(self) -> None:
         """No record of the client's number was told yet: it is being committed, or is one of another database."""

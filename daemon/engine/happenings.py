@@ -30,6 +30,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordsGone:
+    """Records from `first` to `last` would come now, but were pruned."""
+
+    kind: ClassVar[Kind] = "audit"
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SiteChanged:
     """A site looks like this now. Changes that a client did not fetch in time are one."""
 
@@ -76,7 +85,7 @@ class Counted:
     records: int
 
 
-Happening = Recorded | SiteChanged | BindChanged | StepEnded | LayerEnded | Counted
+Happening = Recorded | RecordsGone | SiteChanged | BindChanged | StepEnded | LayerEnded | Counted
 
 
 class Following(Protocol):

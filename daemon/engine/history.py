@@ -9,13 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from daemon.ports import AuditRecord
-from states import State
+from daemon.ports import AuditRecord, Seal
+from states import Snapshot, State
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateInterval:
-    """A site was in `state` from `begin` to `end`; it still is where `end` is None. `seq` is the record that tells."""
+    """A site was in `state` from `begin` to `end`; it still is where `end` is None.
+
+    `seq` is the record that tells, 0 where that was pruned.
+    """
 
     state: State
     begin: datetime
@@ -40,7 +43,10 @@ class StateHistory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainStatus:
-    """What a walk of the audit chain found that ended at `checked_at`; `head` is the hash of its last record."""
+    """What a walk of the audit chain found that ended at `checked_at`; `head` is the hash of its last record.
+
+    `anchor` is behind which the trail begins, where older records were pruned.
+    """
 
     intact: bool
     records: int
@@ -48,6 +54,8 @@ class ChainStatus:
     checked_at: datetime
     broken_at: int | None = None
     reason: str = ""
+    first: int = 0
+    anchor: Seal | None = None
 
 
 def intervals_of(records: Iterable[AuditRecord]) -> tuple[StateInterval, ...]:
@@ -62,6 +70,11 @@ def intervals_of(records: Iterable[AuditRecord]) -> tuple[StateInterval, ...]:
             found[-1] = replace(found[-1], end=begun.begin)
         found.append(begun)
     return tuple(found)
+
+
+def held_now(now: Snapshot) -> StateInterval:
+    """The state that the site is in, where every record of it was pruned."""
+    return StateInterval(state=now.state, begin=now.since, end=None, seq=0, reason=now.reason)
 
 
 def _begun(record: AuditRecord) -> StateInterval | None:

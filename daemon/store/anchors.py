@@ -20,7 +20,7 @@ INSERT: Final = "INSERT INTO audit_anchors (seq, hash, count, at, key, signature
 
 _ANCHORS: Final = "SELECT seq, hash, count, at, key, signature FROM audit_anchors ORDER BY seq DESC LIMIT 1"
 _TELLING: Final = f"SELECT {COLUMNS} FROM audit WHERE event = ? AND seq > ? ORDER BY seq"  # noqa: S608 - a constant
-_NAMED: Final = {"last": "seq", "hash": "hash", "count": "count", "key": "key", "signature": "signature"}
+_NAMED: Final = {"last": "seq", "hash": "hash", "records": "count", "key": "key", "signature": "signature"}
 
 
 def newest_anchor(connection: sqlite3.Connection) -> Seal | None:

@@ -19,10 +19,10 @@ _FAILURES: Final = frozenset({
     "sign_in_refused", "unbind_failed", "verification_missed", "verification_refused",
 })  # fmt: skip
 _SUCCESSES: Final = frozenset({
-    "audit_exported", "backup_made", "bind_succeeded", "binding_refreshed", "binding_verified", "config_accepted",
-    "config_withdrawn", "config_written", "daemon_started", "daemon_stopped", "doctor_finished", "journal_recovered",
-    "keys_revoked", "restored", "signed_in", "signed_out", "token_created", "token_revoked", "unbind_finished",
-    "vault_rekeyed",
+    "audit_exported", "audit_pruned", "backup_made", "bind_succeeded", "binding_refreshed", "binding_verified",
+    "config_accepted", "config_withdrawn", "config_written", "daemon_started", "daemon_stopped", "doctor_finished",
+    "journal_recovered", "keys_revoked", "restored", "signed_in", "signed_out", "token_created", "token_revoked",
+    "unbind_finished", "vault_rekeyed",
 })  # fmt: skip
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,6}Z", re.ASCII)
 _BREAKS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -48,6 +48,7 @@ AT_THE_PAGE: Final[dict[str, _Activity]] = {"signed_in": _LOGON, "signed_out": _
 OF_TOKENS: Final[dict[str, _Activity]] = {"token_created": (1, "Create"), "token_revoked": (6, "Delete")}
 OF_THE_API: Final[dict[str, _Activity]] = {
     "audit_exported": (2, "Read"),
+    "audit_pruned": (4, "Delete"),
     "backup_made": (2, "Read"),
     "restored": (3, "Update"),
     "config_accepted": (3, "Update"),

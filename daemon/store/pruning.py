@@ -14,7 +14,7 @@ from typing import Final
 
 from daemon.audit_ports import Prunable, SealingFailed
 from daemon.ports import JournalEntry, Seal, Secret
-from daemon.store.anchors import INSERT, PRUNED, told_of, values_of
+from daemon.store.anchors import INSERT, told_of, values_of
 from daemon.store.chain import moment
 from daemon.store.connection import transaction
 from daemon.store.journal import SqliteJournal
@@ -71,7 +71,13 @@ class SqlitePruner:
     async def prune(self, what: Prunable, *, key: Secret, at: datetime) -> Seal:
         anchor = _signed(what, key, at)
         entry = JournalEntry(
-            at=at, site="", actor=DAEMON, event=PRUNED, before="", after="", detail=told_of(anchor, before=what.before)
+            at=at,
+            site="",
+            actor=DAEMON,
+            event="audit_pruned",
+            before="",
+            after="",
+            detail=told_of(anchor, before=what.before),
         )
         await self._journal.append_with(entry, (INSERT, values_of(anchor)))
         self._journal.begins_behind(anchor.seq)

@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from daemon.engine.history import ChainStatus
 from daemon.engine.operations import Health, ReloadAnswer, SiteView
-from daemon.ports import AuditRecord, BindReport
+from daemon.ports import AuditRecord, BindReport, Seal
 from states import BindStep, HeldBinding, Problem
 
 Json = dict[str, Any]
@@ -156,7 +156,14 @@ def chain_json(status: ChainStatus) -> Json:
         "checked_at": moment(status.checked_at),
         "broken_at": status.broken_at,
         "reason": status.reason,
+        "first": status.first,
+        "pruned": None if status.anchor is None else pruned_json(status.anchor),
     }
+
+
+def pruned_json(anchor: Seal) -> Json:
+    """What was pruned of the trail last."""
+    return {"last": anchor.seq, "records": anchor.count, "at": anchor.at, "key": anchor.key}
 
 
 def health_json(health: Health) -> Json:

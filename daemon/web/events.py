@@ -24,6 +24,7 @@ from daemon.engine.happenings import (
     Kind,
     LayerEnded,
     Recorded,
+    RecordsGone,
     SiteChanged,
     StepEnded,
 )
@@ -189,6 +190,8 @@ def frame(happening: Happening) -> bytes:
     match happening:
         case Recorded(record=record):
             return b"id: %d\n" % record.seq + _event("audit", audit_json(record))
+        case RecordsGone():
+            return _event("gap", {"first": happening.first, "last": happening.last})
         case SiteChanged(view=view):
             return _event("site", site_json(view))
         case BindChanged():

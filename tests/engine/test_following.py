@@ -43,6 +43,7 @@ class Database:
     def __init__(self) -> None:
         self.records: list[AuditRecord] = []
         self.told = 0
+        self.first_seq = 1
         self.reading: Callable[[], None] = lambda: None
 
     @property

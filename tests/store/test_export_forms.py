@@ -103,7 +103,8 @@ ALWAYS = {"activity_id", "category_uid", "class_uid", "metadata", "severity_id",
     [
         ("bind_succeeded", 3002, 1), ("keys_revoked", 3002, 2), ("signed_in", 3002, 1), ("signed_out", 3002, 2),
         ("token_created", 3001, 1), ("token_revoked", 3001, 6), ("audit_exported", 6003, 2), ("vault_rekeyed", 6003, 3),
-        ("config_withdrawn", 6003, 4), ("call_refused", 6003, 99), ("of_a_later_version", 6003, 99),
+        ("config_withdrawn", 6003, 4), ("audit_pruned", 6003, 4),
+        ("call_refused", 6003, 99), ("of_a_later_version", 6003, 99),
     ],
 )  # fmt: skip
 def test_each_event_is_of_a_class_with_what_it_requires(event: str, kind: int, activity: int) -> None:

@@ -437,5 +437,9 @@ class _Records:
     def last_seq(self) -> int:
         return len(self._records)
 
+    @property
+    def first_seq(self) -> int:
+        return 1
+
     async def audit(self, *, site: str | None = None, after: int = 0, limit: int = 100) -> list[AuditRecord]:
         return [r for r in self._records if r.seq > after and site in (None, r.site)][:limit]

@@ -94,11 +94,13 @@ class AuditPage:
         begin = end - PERIODS[asked.period]
         history = await operations.state_history(asked.site, begin)
         rows = timeline_rows(history)
+        chain = await operations.chain()
         context: dict[str, Any] = {
             "asked": asked,
             "records": [Shown(record) for record in records],
             "older": records[-1].seq if len(records) == PER_PAGE else None,
-            "chain": await operations.chain(),
+            "chain": chain,
+            "pruned_at": None if chain.anchor is None else datetime.fromisoformat(chain.anchor.at),
             "drawing": timeline(history, begin=begin, end=end),
             "rows": rows[-_MOST_ROWS:],
             "left_out": max(0, len(rows) - _MOST_ROWS),
