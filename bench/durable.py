@@ -140,7 +140,7 @@ def _producers(runner: asyncio.Runner, entries: list[JournalEntry], append: Call
 
     async def producer(entry: JournalEntry, until: float) -> int:
         count = 0
-        while time.perf_counter() < until:
+        while not count or time.perf_counter() < until:
             await append(entry)
             count += 1
         return count
@@ -173,7 +173,7 @@ def _raw(place: Path, number: int) -> Iterator[Measure]:
     def measure() -> float:
         nonlocal end
         begin, first = time.perf_counter(), end[0]
-        while time.perf_counter() < begin + _seconds(number):
+        while end[0] == first or time.perf_counter() < begin + _seconds(number):
             end = _raw_batch(connection, entries, *end)
         return (end[0] - first) / (time.perf_counter() - begin)
 
