@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, generate_latest
 
@@ -103,10 +104,11 @@ def _in_the_loop(sites: int, *, quick: bool) -> list[Row]:
     def theirs() -> float:
         return 1e3 * stock_seconds()
 
+    usual = median(longest() for _ in range(rounds))
     return [
         against(name.format("longest turn"), longest, theirs, goal="<= 0.10", unit="ms", rounds=rounds),
         against(name.format("all turns"), whole, theirs, unit="ms", rounds=rounds),
-        within(f"/metrics, {sites:,} sites, longest turn : limit", longest(), 1e3 * LONGEST, unit="ms"),
+        within(f"/metrics, {sites:,} sites, longest turn : limit", usual, 1e3 * LONGEST, unit="ms"),
     ]
 
 
