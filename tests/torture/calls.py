@@ -169,7 +169,7 @@ async def _come_there(one: Round, scenario: Scenario, *, taken: bool) -> None:
             taken = await scenario.act(one)
         if await one.settle(lambda: scenario.reached(one), seconds=_AFTERWARDS):
             return
-    one.witness.blame(f"the site never came where it should: {one.now}")
+    one.witness.blame(f"the site never came where it should: {one.left()}; {one.now}")
 
 
 async def _examine(one: Round, scenario: Scenario, layer: Layer, tally: Tally) -> None:

@@ -29,10 +29,15 @@ def between(nth: Nth) -> Iterator[None]:
 
 class _Rows(sqlite3.Cursor):
     def fetchone(self) -> Any:
-        return self.connection.nth.call("row", super().fetchone, _error)  # type: ignore[attr-defined]
+        return self.connection.nth.call("row", super().fetchone, self._failed)  # type: ignore[attr-defined]
 
     def fetchall(self) -> list[Any]:
-        return self.connection.nth.call("rows", super().fetchall, _error)  # type: ignore[attr-defined,no-any-return]
+        return self.connection.nth.call("rows", super().fetchall, self._failed)  # type: ignore[attr-defined,no-any-return]
+
+    def _failed(self, number: int) -> sqlite3.OperationalError:
+        """A statement whose step failed is reset, so that it holds on to no earlier state of the database."""
+        self.close()
+        return _error(number)
 
 
 class _Counted(connection.OneHop):

@@ -192,6 +192,17 @@ class Round:
         left = now.open, now.retry, now.unbinding, now.revoke_pending, self.run.daemon.driver.journal_trouble
         return not any(left) and self.idle()
 
+    def left(self) -> str:
+        """What is under way, for whoever looks for the reason."""
+        if self.run is None:
+            return "it does not run"
+        made = self.run.daemon
+        acts = sorted(task.get_name() for task in made.supervisor._acts._running)
+        return (
+            f"acts {acts}, events of {sorted(made.driver._queues)}, {len(made.configuration._running)} reloads, "
+            f"journal {made.driver.journal_trouble}, to be revoked {self.now.revoke_pending if self.now else ()}"
+        )
+
     async def settle(self, true: Callable[[], bool], *, seconds: float, at_least: float = _AT_LEAST) -> bool:
         """Let time pass until `true` holds; False when it does not in so many seconds, or the daemon has ended.
 
