@@ -243,6 +243,7 @@ async def serve(
     try:
         path, reading = await asyncio.to_thread(look, path)
         settings = usable_daemon(reading, path)
+        del reading  # of thousands of sites it is megabytes, and this frame lives as long as the daemon
         configure_logging(form=settings.log_format, level=settings.log_level)
         token = Token()
         await token.take(settings, resolve)
