@@ -9,7 +9,7 @@ from math import ceil, log10
 from bench.table import Row, decimal
 
 LINE, LEFT, WIDTH, TOP = 22, 470, 900, 46
-LEAST, MOST = 1 / 128, 128.0
+LEAST, MOST = 0.01, 100.0
 """What lies outside is drawn to the edge; its number stands beside it."""
 
 STYLE = """
