@@ -14,12 +14,12 @@ LOCKED := $(PIP) install --progress-bar off --require-hashes --no-deps --require
 CORE   := states/*,daemon/config/*
 FLOOR  := 85
 
-.PHONY: demo test test-fast check bench bench-check torture doctor-table references pictures lock clean help parts
+.PHONY: demo test test-fast check bench bench-check torture audit sbom doctor-table references pictures lock clean help parts
 
 demo: $(VENV)/.runtime ## one site, from an INI file to bound, against a simulated Mimecast
 	@$(BIN)/sitebind demo
 
-test: $(VENV)/.dev $(VENV)/.kerberos $(VENV)/.opentelemetry $(VENV)/.bench ## the whole suite, its real parts included, and the coverage floors
+test: $(VENV)/.dev $(VENV)/.kerberos $(VENV)/.opentelemetry $(VENV)/.supply $(VENV)/.bench ## the whole suite, its real parts included, and the coverage floors
 	$(BIN)/python -m pytest --cov --cov-report=
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	@$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
@@ -43,6 +43,14 @@ bench-check: $(VENV)/.dev $(VENV)/.bench parts ## measure again, and fail where 
 
 torture: $(VENV)/.dev parts ## kill it, starve it and lie to it for long, and write docs/reliability.md anew
 	$(BIN)/python -m tests.torture
+
+AUDIT ?=
+audit: $(VENV)/.supply ## is a pinned dependency known to be vulnerable? AUDIT=--tell: no answer is told, and no failure
+	@$(BIN)/python requirements/audit.py $(AUDIT)
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+sbom: $(VENV)/.supply $(VENV)/.kerberos $(VENV)/.opentelemetry ## the bill of materials, dist/sitebind-VERSION.cdx.json
+	@$(BIN)/python requirements/sbom.py dist/sitebind-$(VERSION).cdx.json
 
 doctor-table: $(VENV)/.dev ## write the table of faults in docs/doctor.md anew, from the tests' own run
 	$(BIN)/python -m tests.doctor
@@ -97,6 +105,11 @@ $(VENV)/.kerberos: $(VENV)/.runtime requirements/kerberos.txt | parts
 $(VENV)/.opentelemetry: $(VENV)/.dev requirements/opentelemetry.txt
 	@echo 'Installing the extra opentelemetry'
 	@$(LOCKED) requirements/opentelemetry.txt
+	@touch $@
+
+$(VENV)/.supply: $(VENV)/.dev requirements/supply.txt
+	@echo 'Installing what looks at where our parts come from'
+	@$(LOCKED) requirements/supply.txt
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev requirements/bench.txt

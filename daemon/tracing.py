@@ -1,6 +1,6 @@
 """Tells each bind attempt to a collector as one trace: an observer beside metrics and log.
 
-The only home of the extra `opentelemetry`; `daemon.telemetry` imports it when `[daemon] traces` is set, never otherwise.
+The only home of the extra `opentelemetry`; imported by `daemon.telemetry` when `[daemon] traces` is set, never else.
 Spans hold ids, counts and words of closed sets; no detail and no reason, which somebody may have written.
 """
 
