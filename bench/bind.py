@@ -75,8 +75,10 @@ def _bind(connection: HTTPConnection) -> None:
 def _bare(runner: asyncio.Runner, at: Service) -> Iterator[_Bare]:
     trusted = ssl.create_default_context(cafile=at.ca)
     session = runner.run(_session())
-    yield _Bare(at.url, session, trusted)
-    runner.run(session.close())
+    try:
+        yield _Bare(at.url, session, trusted)
+    finally:
+        runner.run(session.close())
 
 
 async def _session() -> aiohttp.ClientSession:

@@ -159,8 +159,10 @@ def _journal(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measu
     journal = SqliteJournal(place / "ours.db")
     runner.run(journal.open())
     entries = [audit_entry(one) for one in range(number)]
-    yield lambda: _producers(runner, entries, journal.append)
-    runner.run(journal.close())
+    try:
+        yield lambda: _producers(runner, entries, journal.append)
+    finally:
+        runner.run(journal.close())
 
 
 @contextmanager
@@ -177,8 +179,10 @@ def _raw(place: Path, number: int) -> Iterator[Measure]:
             end = _raw_batch(connection, entries, *end)
         return (end[0] - first) / (time.perf_counter() - begin)
 
-    yield measure
-    connection.close()
+    try:
+        yield measure
+    finally:
+        connection.close()
 
 
 def _raw_batch(connection: sqlite3.Connection, entries: list[JournalEntry], seq: int, previous: str) -> tuple[int, str]:
@@ -216,8 +220,10 @@ def _naive(runner: asyncio.Runner, place: Path, number: int) -> Iterator[Measure
             end = (end[0] + 1, record[-1])
 
     entries = [audit_entry(one) for one in range(number)]
-    yield lambda: _producers(runner, entries, append)
-    runner.run(connection.close())
+    try:
+        yield lambda: _producers(runner, entries, append)
+    finally:
+        runner.run(connection.close())
 
 
 async def _connected(path: Path) -> aiosqlite.Connection:
