@@ -145,7 +145,12 @@ def main() -> None:
         listening.listen(1024)
         print(listening.getsockname()[1], flush=True)
         options = uvicorn.Config(
-            application(Path(sys.argv[1])), loop="uvloop", http="httptools", access_log=False, log_level="warning"
+            application(Path(sys.argv[1])),
+            loop="uvloop",
+            http="httptools",
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=2,
         )
         uvicorn.Server(options).run(sockets=[listening])
 
