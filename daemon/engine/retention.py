@@ -25,9 +25,9 @@ _log = logging.getLogger("sitebind.retention")
 
 DAY: Final = 86_400.0
 RETRY: Final = 600.0
-STRIDE: Final = timedelta(days=31)
-"""So far the clock is believed beyond the newest record, or beyond what passed since the last look, a day at a time: a
-clock that leaps by years must not take the whole trail away before somebody sees it."""
+STRIDE: Final = 10
+"""So far the clock is believed beyond the newest record, or beyond what passed since the last look: a tenth of what is
+kept. A clock that leaps by years must not take the whole trail away before somebody sees it."""
 
 _BY_ITSELF: Final = "It is tried again every ten minutes; nothing is removed before it is signed."
 
@@ -97,7 +97,7 @@ class Retention:
         plan = self._plan
         if plan is None:
             return
-        before = (await self._today() - plan.keep).date().isoformat()
+        before = (await self._today(plan.keep) - plan.keep).date().isoformat()
         what = await self._pruner.prunable(before, not_beyond=self._not_beyond())
         if what is not None and not await self._pruned(what, plan):
             return
@@ -117,7 +117,7 @@ class Retention:
             return True
         return False
 
-    async def _today(self) -> datetime:
+    async def _today(self, keep: timedelta) -> datetime:
         """The wall time as far as it is believed."""
         now, passed = self._clock.now(), self._clock.monotonic()
         reference = self._believed
@@ -125,7 +125,7 @@ class Retention:
             reference = await self._pruner.last_at(self._begun_behind) or now
         else:
             reference += timedelta(seconds=passed - self._looked)
-        self._looked, self._believed = passed, min(now, reference + STRIDE)
+        self._looked, self._believed = passed, min(now, reference + max(keep / STRIDE, timedelta(days=1)))
         if self._believed < now:
             _log.warning(
                 "the clock says %s, long after what was recorded last: records are pruned as if it were %s. "
