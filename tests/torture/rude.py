@@ -153,7 +153,7 @@ def _said(estate: Estate, data: bytes, *, patience: float = _PATIENCE) -> bytes:
 
 
 def _code(answer: bytes) -> int:
-    found = re.match(rb"HTTP/1\.[01] (\d{3}) ", answer)
+    found = re.match(rb"HTTP/\d\.\d (\d{3}) ", answer)
     assert found or not answer, answer[:200]
     return int(found[1]) if found else 0
 
