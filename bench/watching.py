@@ -33,6 +33,7 @@ WRITES = 9
 IDLE_SECONDS = 20.0
 WAKE_UPS = 2.0
 CONFIGURATION = """[daemon]
+log_level = error
 database = {folder}/sitebind.db
 [site]
 display_name = name {number}
