@@ -44,6 +44,7 @@ PROMISED = {
     "sitebind_upstream_requests_total", "sitebind_upstream_request_duration_seconds",
     "sitebind_http_requests_total", "sitebind_audit_records_total", "sitebind_audit_write_failures_total",
     "sitebind_audit_chain_intact", "sitebind_event_stream_clients", "sitebind_event_stream_dropped_total",
+    "sitebind_audit_checkpoint_timestamp_seconds",
     "sitebind_tasks",
     "sitebind_audit_forward_position", "sitebind_audit_forward_waiting", "sitebind_audit_forward_failures_total",
 }  # fmt: skip
@@ -256,6 +257,16 @@ def test_the_records_and_the_configuration_are_told() -> None:
     assert scene.value("sitebind_config_last_reload_success_timestamp_seconds") == NOON.timestamp()
     scene.observer.chain_verified(Walked(intact=False))
     assert scene.value("sitebind_audit_chain_intact") == 0
+
+
+def test_the_last_checkpoint_is_told_while_there_is_a_place_for_it() -> None:
+    """NaN trips no alert where nobody wants any."""
+    scene, name = Scene(), "sitebind_audit_checkpoint_timestamp_seconds"
+    assert math.isnan(scene.value(name) or 0)
+    scene.observer.checkpointed(NOON)
+    assert scene.value(name) == NOON.timestamp()
+    scene.observer.checkpointed(None)
+    assert math.isnan(scene.value(name) or 0)
 
 
 def test_the_receiver_of_audit_records_is_told() -> None:

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from daemon.engine.operations import Caller
-from daemon.ports import ExportFormat
+from daemon.ports import ExportFormat, Seal
 from tests.page.browsing import Visitor
 from tests.web.memory_engine import MemoryEngine
 
@@ -69,6 +69,14 @@ async def test_older_records_are_a_page_away(visitor: Visitor, engine: MemoryEng
     second = await visitor.open(address)
     assert second.html.count('<tr id="record-') == len(engine.records) - 50
     assert 'rel="next"' not in second.html
+
+
+async def test_where_a_pruned_trail_begins_is_told(visitor: Visitor, engine: MemoryEngine) -> None:
+    anchor = Seal(kind="anchor", seq=7, hash="a" * 64, count=7, at="2026-03-04T11:00:00.000000Z", key="f" * 64)
+    engine.chain_status = replace(engine.chain_status, anchor=anchor)
+    seen = await visitor.open(PAGE)
+    assert "The records up to 7 were pruned 2026-03-04 11:00" in seen.words
+    assert f"their anchor is signed by {'f' * 64}" in seen.words
 
 
 async def test_a_broken_chain_is_told_with_what_to_do(visitor: Visitor, engine: MemoryEngine) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import aiohttp
 import pytest
 
-from daemon.ports import AuditFilter, JournalUnavailable
+from daemon.ports import AuditFilter, JournalUnavailable, Seal
 from states import Fault
 from tests.web.described import DescribedClient
 from tests.web.memory_engine import NOON, MemoryEngine
@@ -73,11 +73,19 @@ async def test_what_makes_no_sense_is_named(api: DescribedClient, path: str, que
     assert reply.json["detail"].startswith(reply.json["field"])
 
 
+async def test_the_chain_tells_where_it_begins_after_a_pruning(engine: MemoryEngine, api: DescribedClient) -> None:
+    anchor = Seal(kind="anchor", seq=7, hash="a" * 64, count=4, at="2026-03-04T11:00:00.000000Z", key="f" * 64)
+    engine.chain_status = replace(engine.chain_status, records=2, first=8, anchor=anchor)
+    told = (await api.get("/api/v1/audit/chain")).json
+    assert told["first"] == 8
+    assert told["pruned"] == {"last": 7, "records": 4, "at": "2026-03-04T11:00:00.000000Z", "key": "f" * 64}
+
+
 async def test_the_chain_tells_how_it_is(engine: MemoryEngine, api: DescribedClient) -> None:
     reply = await api.get("/api/v1/audit/chain")
     assert reply.json == {
         "intact": True, "records": 0, "head": "0" * 64, "checked_at": "2026-03-04T12:00:00.000Z", "broken_at": None,
-        "reason": "",
+        "reason": "", "first": 0, "pruned": None,
     }  # fmt: skip
     engine.chain_status = replace(
         engine.chain_status, intact=False, records=2, broken_at=3, reason="record 3 was edited"
