@@ -6,14 +6,17 @@ Called by `daemon.app.serve`.
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from daemon.engine.configuration import Configuration
 from daemon.engine.driver import Driver
@@ -26,6 +29,14 @@ from daemon.ports import Clock, JournalUnavailable
 from daemon.web.listening import CannotListen
 
 _log = logging.getLogger("sitebind")
+
+_WANT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+_SAY_AGAIN = 60.0
+_REMEDY = (
+    "Callers wait, and it is tried again every second. If that lasts, see who holds connections open (`ss -tp`), "
+    "or raise LimitNOFILE= of the service"
+)
 
 EXIT_WELL = 0
 EXIT_INTERNAL = 1
@@ -98,9 +109,29 @@ def _signals(handlers: Mapping[int, Callable[[], object]]) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
+class _Want:
+    """What the loop cannot do for want of something of the system is no defect, and has a remedy: said once a minute.
+
+    The loop itself would print a traceback for each of 128 tries a second.
+    """
+
+    def __init__(self) -> None:
+        self._said_at: float | None = None
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in _WANT:
+            loop.default_exception_handler(context)
+        elif self._said_at is None or loop.time() - self._said_at >= _SAY_AGAIN:
+            self._said_at = loop.time()
+            limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+            _log.error("no further connection can be taken: %s (at most %d descriptors). %s", error, limit, _REMEDY)
+
+
 async def run(parts: Parts, stop: asyncio.Event, *, announce: Callable[[str], None] | None) -> int:
     """Run until SIGTERM, SIGINT or `stop`. Returns an exit code; `announce` is called with the API's address."""
     told = _told(parts, os.environ)
+    asyncio.get_running_loop().set_exception_handler(_Want())
 
     def ready() -> None:
         _log.info("listening on %s", parts.url())

@@ -5,6 +5,7 @@ One object for the composition root, the supervisor and the health answers.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Protocol
@@ -14,6 +15,7 @@ from daemon.config.model import DaemonSettings
 from daemon.engine.checkpoints import Checkpointing
 from daemon.engine.retention import Retention
 from daemon.engine.signin import Resolve
+from daemon.engine.waiting import pause
 from daemon.ports import Clock, Journal, JournalUnavailable, Observer
 from states import Problem
 
@@ -69,6 +71,7 @@ class Keeping:
         self._retention = retention
         self._observer = observer
         self._clock = clock
+        self._in_doubt = asyncio.Event()
 
     def apply(self, settings: DaemonSettings) -> None:
         """These settings are in force now."""
@@ -90,8 +93,12 @@ class Keeping:
         """After the last record: a checkpoint for it."""
         await self._checkpointing.close()
 
+    def doubt(self) -> None:
+        """The disk has failed in between: walk the chain anew, and soon."""
+        self._in_doubt.set()
+
     async def _walk(self) -> None:
-        """Once after the start, so that tampering while stopped is seen, and then every day."""
+        """Once after the start, so that tampering while stopped is seen; then every day, and when there is doubt."""
         while True:
             try:
                 report = await self._journal.verify()
@@ -99,4 +106,5 @@ class Keeping:
                 _log.error("the audit chain could not be checked: %s. Run `sitebind audit verify`", error)
             else:
                 self._observer.chain_verified(report)
-            await self._clock.sleep(WALK_EVERY)
+            await pause(self._clock, WALK_EVERY, woken=self._in_doubt, name="audit chain check")
+            self._in_doubt.clear()

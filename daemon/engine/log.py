@@ -5,6 +5,7 @@ Every line that concerns a site carries site, attempt and request id where they 
 
 from __future__ import annotations
 
+import codecs
 import json
 import logging
 import sys
@@ -19,6 +20,9 @@ from states import BindStep, Fault, Ignored, Moved, Refused, Step
 from states.events import BindingVerified
 
 _log = logging.getLogger("sitebind.engine")
+
+# Looked up now: its module cannot be loaded any more when there is no descriptor left, which is to be logged too.
+_ESCAPED = codecs.getencoder("unicode_escape")
 
 _FIELDS = ("site", "attempt", "bind", "actor", "request_id")
 
@@ -89,7 +93,7 @@ def _one_line(text: str) -> str:
     """What a service said must not be able to forge a line of its own, nor to command a terminal."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(char if char.isprintable() else _ESCAPED(char)[0].decode() for char in text)
 
 
 class LogObserver:

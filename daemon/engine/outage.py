@@ -62,12 +62,13 @@ class Outage:
             self._ended.set()
             self._recovered()
 
-    async def watch(self) -> None:
-        """Record each gap as soon as that is possible. Runs until cancelled."""
+    async def watch(self, *, afterwards: Callable[[], None]) -> None:
+        """Record each gap as soon as that is possible, and call `afterwards`. Runs until cancelled."""
         while True:
             await self._began.wait()
             self._began.clear()
             await self._record_gap()
+            afterwards()
 
     async def _record_gap(self) -> None:
         wait = RETRY_FIRST

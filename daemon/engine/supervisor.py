@@ -127,7 +127,7 @@ class Supervisor:
             await self._restore()
             await self._listener.start()
             self._serve("configuration", self._configure())
-            self._serve("journal outage", self._driver.outage.watch())
+            self._serve("journal outage", self._driver.outage.watch(afterwards=self._keeping.doubt))
             for name, work in self._keeping.works():
                 self._serve(name, work)
             self._forwarder.start(failed=self._service_failed)
