@@ -95,6 +95,14 @@ class Load:
             for site in self._names:
                 group.create_task(bind(site), name=f"binds of {site}")
 
+    async def hear_it_all(self) -> None:
+        """Follow the events from the first record to the last: of what is sent so many are kept for the next client."""
+        async with aiohttp.ClientSession(headers=AS_ADMIN) as session:
+            audit = await self.call(session, "GET", "/api/v1/audit?order=desc&limit=1")
+            newest = audit["records"][0]["seq"]
+            async with streaming(session, f"{self.url}/api/v1/events", last=0) as stream:
+                await stream.until(lambda event: event.id is not None and event.id >= newest)
+
     async def rest(self) -> str:
         """Wait until nothing binds and nobody follows; what /metrics says then."""
         async with described_session(headers=AS_ADMIN) as session, asyncio.timeout(120):
