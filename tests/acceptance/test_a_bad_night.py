@@ -12,6 +12,7 @@ import pytest
 from tests.acceptance.installation import Installation
 from tests.acceptance.processes import REPOSITORY, a_free_port, run, sitebind, until
 from tests.acceptance.simulated import Simulated
+from tests.torture.mounts import fill, tmpfs
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -21,32 +22,13 @@ SIZE = "4m"
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, which is filled up in a moment."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", place])
-    assert mounted.code == 0, f"a full disk needs a small one, which only root may mount: {mounted.err}"
-    yield place
-    assert run(["umount", "--lazy", place]).code == 0
+    with tmpfs(tmp_path / "disk", size=SIZE) as place:
+        yield place
 
 
 @pytest.fixture
 def site(small_disk: Path, simulated: Simulated) -> Installation:
     return Installation(small_disk, simulated, a_free_port())
-
-
-def fill(disk: Path) -> Path:
-    """Take what is left of it, to the last byte."""
-    ballast = disk / "ballast"
-    for size in (65536, 4096, 1):
-        with pytest.raises(OSError, match="No space left on device"):
-            write_for_ever(ballast, b"\0" * size)
-    return ballast
-
-
-def write_for_ever(path: Path, block: bytes) -> None:
-    with path.open("ab", buffering=0) as file:
-        while file.write(block):
-            pass
 
 
 def refused_for_want_of_space(site: Installation) -> bool:

@@ -13,7 +13,18 @@ from collections.abc import Iterable
 
 from tests.torture.figures import Figure, rewrite
 
-MODULES: tuple[str, ...] = ("soak", "api", "rude", "parsers")
+MODULES: tuple[str, ...] = (
+    "kills",
+    "power",
+    "disks",
+    "clocks",
+    "descriptors",
+    "journals",
+    "soak",
+    "api",
+    "rude",
+    "parsers",
+)
 """The modules beside this one; each has `figures(*, long: bool) -> Iterable[Figure]` and raises a broken promise."""
 
 

@@ -1,0 +1,14 @@
+"""A daemon without a descriptor left goes on. Bounded; for long: `make torture`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torture import descriptors
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_a_daemon_without_descriptors_goes_on_says_so_and_recovers() -> None:
+    (figure,) = descriptors.figures(long=False)
+    assert figure.amount.startswith("2 times")

@@ -1,0 +1,14 @@
+"""Disks that fill up, go read-only and fail to sync cost no record. Bounded; for long: `make torture`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torture import disks
+
+pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.parts, pytest.mark.timeout(600)]
+
+
+def test_a_full_a_read_only_and_an_unsynced_disk_cost_no_record() -> None:
+    for figure in disks.figures(long=False):
+        assert "0 of" in figure.found

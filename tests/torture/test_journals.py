@@ -1,0 +1,17 @@
+"""Torn, newer and taken journals are refused or read, and never guessed at. Bounded; for long: `make torture`."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.torture import journals
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def test_a_second_daemon_and_a_newer_database_are_refused_and_a_torn_log_is_read_up_to_the_tear() -> None:
+    second, newer, tears, starts = journals.figures(long=False)
+    assert "refused with words" in second.found
+    assert "untouched" in newer.found
+    assert "named the loss" in starts.found
+    assert tears.amount == "24 tears"
