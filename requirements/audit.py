@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-LISTS = ("runtime.txt", "kerberos.txt", "opentelemetry.txt", "dev.txt")
+LISTS = ("runtime.txt", "kerberos.txt", "opentelemetry.txt", "dev.txt", "supply.txt", "bench.txt")
 """What users install, and the tools: in their list stand the extras keyring and negotiate."""
 WELL, VULNERABLE, UNANSWERED = 0, 1, 3
 

@@ -11,22 +11,24 @@ import pytest
 
 from tests.acceptance.installation import Installation
 from tests.acceptance.processes import REPOSITORY, Program, console_script, run, sitebind
-from tests.deploy.units import FOLDER, RELOAD_DROP_IN, UNIT, allowed_calls, analysed, installed, settings
+from tests.deploy.units import BACKUP, FOLDER, RELOAD_DROP_IN, UNIT, allowed_calls, analysed, installed, settings
 
 MOST_EXPOSED = 2.0
 INSTALLING = REPOSITORY / "docs" / "install.md"
 
 
 @pytest.mark.parts
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    said = analysed("verify", installed(tmp_path))
+@pytest.mark.parametrize("unit", [UNIT, BACKUP], ids=lambda path: path.name)
+def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path, unit: Path) -> None:
+    said = analysed("verify", installed(tmp_path, unit))
     assert (said.code, said.out, said.err) == (0, "", "")
 
 
 @pytest.mark.parts
-def test_the_service_is_exposed_by_2_of_10_at_the_most(tmp_path: Path) -> None:
-    said = analysed("security", "--offline=true", installed(tmp_path))
-    found = re.search(r"Overall exposure level for sitebind.service: ([\d.]+)", said.out)
+@pytest.mark.parametrize("unit", [UNIT, BACKUP], ids=lambda path: path.name)
+def test_the_service_is_exposed_by_2_of_10_at_the_most(tmp_path: Path, unit: Path) -> None:
+    said = analysed("security", "--offline=true", installed(tmp_path, unit))
+    found = re.search(rf"Overall exposure level for {unit.name}: ([\d.]+)", said.out)
     assert found is not None, said
     assert float(found[1]) <= MOST_EXPOSED, said.out
 

@@ -9,6 +9,8 @@ from tests.acceptance.processes import REPOSITORY, Said, console_script, run
 
 FOLDER = REPOSITORY / "deploy" / "systemd"
 UNIT = FOLDER / "sitebind.service"
+BACKUP = FOLDER / "sitebind-backup.service"
+BACKUP_TIMER = FOLDER / "sitebind-backup.timer"
 RELOAD_DROP_IN = FOLDER / "sitebind.service.d" / "notify-reload.conf"
 
 
@@ -22,10 +24,10 @@ def settings(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def installed(folder: Path) -> Path:
+def installed(folder: Path, of: Path = UNIT) -> Path:
     """The unit with the program that is here instead of the one in the place where docs/install.md puts it."""
-    unit = folder / UNIT.name
-    text = UNIT.read_text(encoding="utf-8")
+    unit = folder / of.name
+    text = of.read_text(encoding="utf-8")
     assert text.count("/opt/sitebind/bin/sitebind ") == 1
     unit.write_text(text.replace("/opt/sitebind/bin/sitebind", " ".join(console_script())), encoding="utf-8")
     return unit
