@@ -53,7 +53,8 @@ def _against_bare(ours: str, answer: str, *, quick: bool) -> Iterator[Row]:
 
 def _against_usual(ours: str, folder: Path, *, quick: bool) -> Iterator[Row]:
     with started("-m", "bench.peer", str(folder / "peer.db")) as (_, port):
-        for clients, goal in USUAL.items():
+        # With 256 clients its first answer may take longer than a brief look.
+        for clients, goal in list(USUAL.items())[: 1 if quick else None]:
             rates = _rates(ours, port, clients, seconds=0.3 if quick else USUAL_SECONDS)
             name = f"POST /rebind journalled, {clients} clients : FastAPI + SQLAlchemy"
             yield against(name, *rates, goal=goal, rounds=1 if quick else 5)

@@ -19,7 +19,7 @@ EXPECTED = (
     *(f"durable steps, 4 ms slower disk, {producers} producers" for producers in (1, 16)),
     "audit verify, one core",
     "audit verify, two processes",
-    *(f"POST /rebind journalled, {clients} clients : FastAPI" for clients in (16, 256)),
+    "POST /rebind journalled, 16 clients : FastAPI",
     "a whole bind : the same calls by bare aiohttp",
     "config write to the driver : asyncinotify",
     "config write noticed, without the pause : asyncinotify",
@@ -36,7 +36,7 @@ EXPECTED = (
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_quick_run_prints_a_table_with_every_row() -> None:
     """Real processes and real sockets; numbers are not looked at, only that each was measured."""
     command = [sys.executable, "-m", "bench", "--quick", *(set(MODULES) - {"graph", "directory"})]  # have their own
