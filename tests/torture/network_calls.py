@@ -32,7 +32,10 @@ class Network(FaultProxy):
         if self.way is Way.REFUSED and self._nth.strikes("connect"):
             _reset(writer)
             return
-        await super()._met(reader, writer)
+        try:
+            await super()._met(reader, writer)
+        except* ConnectionError:
+            pass  # it is made of connections that break
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while chunk := await reader.read(2**16):

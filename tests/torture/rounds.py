@@ -189,6 +189,8 @@ class Round:
         now = self.now
         if now is None or self.run is None or now.state is not state:
             return False
+        if not self.run.daemon.configuration._started:  # what is stored is not what is configured yet
+            return False
         left = now.open, now.retry, now.unbinding, now.revoke_pending, self.run.daemon.driver.journal_trouble
         return not any(left) and self.idle()
 
@@ -270,9 +272,7 @@ class Round:
         return self
 
     def _unhandled(self, _loop: asyncio.AbstractEventLoop, told: dict[str, Any]) -> None:
-        # Of the servers here only the bad network has such callbacks; it is made of connections that break.
-        if told["message"] != "Unhandled exception in client_connected_cb":
-            self.witness.blame(f"{told['message']}: {told.get('exception')!r}")
+        self.witness.blame(f"{told['message']}: {told.get('exception')!r}")
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop()

@@ -1,4 +1,4 @@
-"""The n-th call fails, in its bounded form: every layer with one scenario, n = 1, 4, 16 … until none fails."""
+"""The n-th call fails, in its bounded form: every layer with one scenario, n = 1, 6, 36 … until none fails."""
 
 from __future__ import annotations
 
