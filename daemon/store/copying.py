@@ -85,9 +85,13 @@ def examined(file: Path) -> ChainReport:
     """
     try:
         with closing(sqlite3.connect(f"{uri(file, 'ro')}&immutable=1", uri=True)) as connection:
+            connection.text_factory = lambda data: data.decode("utf-8", "backslashreplace")
             (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if said == "ok":
             return verify_file(file)
     except sqlite3.Error as error:
         raise unavailable(error, file) from error
+    except UnicodeDecodeError:
+        # SQLite quotes a damaged name in its error, and Python cannot make a text of that.
+        said = "a name in it is no text"
     raise BackupRefused(f"{file} is damaged: SQLite says {said!r}. Look at the disk's health.")

@@ -178,3 +178,15 @@ def test_a_database_of_somebody_else_is_refused_in_words(tmp_path: Path) -> None
         made.commit()
     with pytest.raises(JournalUnavailable, match="no such column"):
         examined(other)
+
+
+def test_a_name_that_is_no_text_is_damage_in_words(tmp_path: Path) -> None:
+    """SQLite tells of it in those very bytes. Found by fuzzing: the byte came through as an error of Python."""
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(other)) as made:
+        made.execute("PRAGMA page_size = 512")
+        made.execute("CREATE TABLE audit (seq INTEGER PRIMARY KEY, at TEXT, detail TEXT)")
+        made.commit()
+    other.write_bytes(other.read_bytes().replace(b"tableaudit", b"tableau\xcbit"))
+    with pytest.raises((BackupRefused, JournalUnavailable), match=r"damaged|cannot be used"):
+        examined(other)
