@@ -45,6 +45,10 @@ class Delivered(Protocol):
     def ended(self) -> bool:
         """Whether the receiver has ended it, or it was lost."""
 
+    @property
+    def stands(self) -> bool:
+        """Whether the receiver has not begun to end it, as the system knows this moment: never later than `ended`."""
+
     async def send(self, data: bytes) -> None:
         """Send, and return once the other machine has acknowledged every byte (its TCP: the program may lag behind).
 

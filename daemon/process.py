@@ -120,7 +120,9 @@ class _Want:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in _WANT:
+        # Only what the loop says of a listener: any other failure for want of something has its own traceback.
+        listening = "accept" in str(context.get("message"))
+        if not listening or not isinstance(error, OSError) or error.errno not in _WANT:
             loop.default_exception_handler(context)
         elif self._said_at is None or loop.time() - self._said_at >= _SAY_AGAIN:
             self._said_at = loop.time()

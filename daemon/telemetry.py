@@ -9,7 +9,7 @@ from daemon.config.beginning import CannotStart
 from daemon.config.model import DaemonSettings
 from daemon.engine.clock import SystemClock
 from daemon.engine.log import LogObserver, Observers
-from daemon.ports import Clock
+from daemon.ports import Clock, Observer
 from daemon.providers.clouds import ENDPOINTS
 from daemon.providers.late_microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
 from metrics import Exposition, Instruments, MetricsObserver, new_registry
@@ -25,7 +25,7 @@ class Telemetry:
         registry = new_registry()
         instruments = Instruments(registry, version=daemon.__version__, endpoints=(*ENDPOINTS, *MICROSOFT_ENDPOINTS))
         self._traces = traces
-        more = () if traces is None else (traces,)
+        more: tuple[Observer, ...] = () if traces is None else (traces,)
         self.observer = Observers(MetricsObserver(instruments), LogObserver(), *more)
         self.exposition = Exposition(registry, instruments)
         self.tasks = instruments.tasks

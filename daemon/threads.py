@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 
 
 class AllTaken(Exception):
-    """As many calls as there may be at a time have not returned yet."""
+    """As many calls as there may be at a time have not returned yet, or the system gives no thread for one more."""
 
 
 class Threads:
@@ -33,7 +33,12 @@ class Threads:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[_Result] = loop.create_future()
         # A daemon thread: nobody waits for the library when the process ends.
-        threading.Thread(target=self._work, args=(call, ended, loop), name="blocking call", daemon=True).start()
+        thread = threading.Thread(target=self._work, args=(call, ended, loop), name="blocking call", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the system gives this process no further thread
+            self._places.release()
+            raise AllTaken from None
         async with asyncio.timeout(seconds):
             return await ended
 

@@ -125,6 +125,9 @@ class BindTraces:
     def chain_verified(self, report: ChainReport) -> None:
         """No part of a bind."""
 
+    def checkpointed(self, at: datetime | None) -> None:
+        """No part of a bind."""
+
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """No part of a bind."""
 

@@ -48,6 +48,16 @@ def test_a_shortage_is_said_once_a_minute_with_a_remedy(
     assert "Traceback" not in caplog.text
 
 
+def test_the_same_want_elsewhere_keeps_its_traceback(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
+    """Of a task that failed for want of a descriptor somebody must learn which one it was."""
+    loop.set_exception_handler(_Want())
+    error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    loop.call_exception_handler({"message": "Task exception was never retrieved", "exception": error})
+    loop.close()
+    assert "Task exception was never retrieved" in caplog.text
+    assert "no further connection" not in caplog.text
+
+
 def test_anything_else_is_told_as_the_loop_tells_it(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
     loop.set_exception_handler(_Want())
     loop.call_exception_handler({"message": "Task was destroyed", "exception": RuntimeError("a defect")})

@@ -58,6 +58,10 @@ def check_daemon(form: Form, daemon: DaemonSettings) -> None:
                hint="give it another port, or remove it: listen serves /metrics as well")  # fmt: skip
     _forwarding(form, daemon)
     _checkpoints(form, daemon)
+    _traces(form, daemon)
+
+
+def _traces(form: Form, daemon: DaemonSettings) -> None:
     if daemon.traces and not traces_can_be_sent():
         form.findings.warning(
             ("daemon", "traces"), "needs an extra that is not installed here, so that the daemon does not start",

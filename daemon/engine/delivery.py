@@ -89,7 +89,8 @@ class Delivery:
 
     async def _settle(self) -> None:
         now = self._clock.monotonic()
-        while self._unsettled and self._unsettled[0].at + SETTLED <= now:
+        # After a stall of this process it is late already, and the receiver may be long gone.
+        while self._unsettled and self._unsettled[0].at + SETTLED <= now and self._connection.stands:
             self._progress.delivered = self._unsettled.popleft().last
             self._moved()
         if not self._unsettled or now - self._kept_at >= KEEP_EVERY:

@@ -227,8 +227,8 @@ class Observers:
         self._each("chain_verified", report)
 
     def checkpointed(self, at: datetime | None) -> None:
-        for observer in self._observers:
-            observer.checkpointed(at)
+        """Pass on."""
+        self._each("checkpointed", at)
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Pass on."""

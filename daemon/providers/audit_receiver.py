@@ -95,6 +95,11 @@ class ReceiverConnection:
     def ended(self) -> bool:
         return self._fault is not None
 
+    @property
+    def stands(self) -> bool:
+        """Whether the receiver has not begun to end it, as the system knows now: also what the loop has yet to hear."""
+        return self._fault is None and self._socket.fileno() >= 0 and self._tcp_state() == _ESTABLISHED
+
     def listen(self, lost: Callable[[], None]) -> None:
         """Notice when the receiver ends the connection; what it says is not asked for."""
         self._listening = asyncio.create_task(self._listen(lost), name=f"listens to the receiver {self._target}")

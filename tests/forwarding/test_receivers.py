@@ -54,6 +54,16 @@ async def test_what_is_sent_has_left_this_machine() -> None:
         assert bytes(listener.taken[0]) == MANY
 
 
+async def test_that_the_receiver_ended_it_is_known_before_the_loop_hears_of_it() -> None:
+    """After a stall of this process much time has passed at once: none of it may count as time that it stood."""
+    async with listening() as listener, impatient().connected(plain(listener.port), lost=lambda: None) as connection:
+        await connection.send(b"5 hello")
+        assert connection.stands
+        (theirs,) = listener.open
+        theirs.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+        assert (connection.stands, connection.ended) == (False, False)
+
+
 async def test_sending_waits_for_a_receiver_that_does_not_read() -> None:
     """However much of it the two kernels hold; then it goes on."""
     async with (

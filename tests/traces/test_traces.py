@@ -66,6 +66,21 @@ def test_a_bind_is_one_trace_with_a_child_for_each_step(installation: Installati
         assert child.ended <= root.ended
 
 
+def test_traces_and_signed_checkpoints_go_together(installation: Installation, collector: Collector) -> None:
+    """Whoever listens for one thing hears of all others, too."""
+    key, checkpoints = installation.folder.parent / "checkpoint.pem", installation.folder.parent / "checkpoints.jsonl"
+    assert installation.sitebind("audit", "key", "--new", key).code == 0
+    more = {"checkpoint_file": str(checkpoints), "checkpoint_key": f"file:{key}"}
+    installation.save(daemon={"traces": collector.url, **more})
+    with installation.start() as program:
+        until(lambda: checkpoints.exists() and checkpoints.read_text(), "the first checkpoint")
+        installation.api.reach("bound")
+        trace_of(collector, installation.api.binds()[0]["id"])
+        assert program.stop() == 0
+        assert "Traceback" not in program.err
+        assert "failed in" not in program.err
+
+
 def test_a_failed_bind_names_its_fault_and_its_step(installation: Installation, collector: Collector) -> None:
     installation.simulated.trouble("wrong-password")
     installation.save(daemon={"traces": collector.url})
