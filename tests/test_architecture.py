@@ -28,7 +28,7 @@ REGISTRIES = "|".join(("pypi" + r"\.org", "python" + "hosted", "registry" + r"\.
 UNWANTED = {
     "a path of one machine": re.compile(r"(?<![\w.-])/(?:" + MACHINE_PATHS + ")"),
     "a package registry's host": re.compile(REGISTRIES),
-    "a private key": re.compile("-----BEGIN [A-Z ]*" + "PRIVATE KEY-----"),
+    "a private key": re.compile("-----BEGIN [A-Z ]*" + r"PRIVATE KEY-----(?:\s*$|\\n[A-Za-z0-9+/]{16})"),
     "unfinished work": re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME)\b"),
 }
 
