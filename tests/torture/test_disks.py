@@ -6,7 +6,7 @@ import pytest
 
 from tests.torture import disks
 
-pytestmark = [pytest.mark.slow, pytest.mark.root, pytest.mark.parts, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.parts, pytest.mark.timeout(600)]
 
 
 def test_a_full_a_read_only_and_an_unsynced_disk_cost_no_record() -> None:

@@ -31,7 +31,6 @@ def test_a_daemon_that_does_not_sync_its_log_is_caught(history: History) -> None
         cut(replace(history, deeds=careless), replace(BOUNDED, starts=0))
 
 
-@pytest.mark.root
 def test_what_was_acknowledged_survives_a_pulled_plug_on_ext4() -> None:
     with world() as simulated:
         assert plug_pulled(simulated, rounds=BOUNDED.plugs) > 0
