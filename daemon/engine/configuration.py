@@ -147,6 +147,7 @@ class Configuration:
 
     async def _reload(self, caller: Caller) -> ReloadAnswer:
         reading = await asyncio.to_thread(self._read, self.path)
+        await self._fingerprints.prepare()
         answers = [await self._apply_daemon(reading, caller)]
         files = sorted(placed(reading, self.path, self._driver.snapshots), key=lambda file: slot_order(file.id))
         self.sources = {file.id: file.source for file in files}

@@ -36,11 +36,16 @@ class Fingerprints:
         self._resolve = resolve
         self._key = os.urandom(32)  # marks need not outlive the process, nor the vault be open for them
 
+    async def prepare(self) -> None:
+        """Once before the settings of many sites are taken: a locked vault may have got its key back meanwhile.
+
+        The disk may have refused once, or the key was put back: no restart is needed for that.
+        """
+        if self._vault.problem() is not None:
+            await self._vault.open()
+
     async def take(self, settings: SiteSettings) -> tuple[Terms, Marks]:
         """The terms of these settings with their digests, and marks of every secret and file."""
-        if self._vault.problem() is not None:
-            # The disk may have refused once, or the key was put back: no restart is needed for that.
-            await self._vault.open()
         inputs = {(s, o): value for s, o, value in (*bind_inputs(settings), *sign_in_inputs(settings))}
         texts = {key: await self._text(value) for key, value in inputs.items()}
         if settings.connection.from_environment and not settings.connection.use_proxy:
