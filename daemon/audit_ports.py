@@ -101,14 +101,20 @@ class Prunable:
 class Pruner(Protocol):
     """Removes old records so that the rest can still be verified. Every method raises `JournalUnavailable`."""
 
-    async def last_at(self, seq: int) -> datetime | None:
-        """When the last record up to this number was written; None where there is none."""
+    async def believed(self, *, begun_behind: int) -> datetime | None:
+        """The time that was kept, else when the last record up to this number was written; None: neither is there."""
+
+    async def believe(self, at: datetime) -> None:
+        """Keep this time durably, as the one from which the next start goes on."""
 
     async def finish(self) -> int:
         """Go on with a pruning that was interrupted, and return how many records that removed."""
 
     async def prunable(self, before: str, *, not_beyond: int | None) -> Prunable | None:
-        """The records of whole days before the day `before` (`2026-03-04`), none with a greater number."""
+        """The records of whole days before the day `before` (`2026-03-04`), none with a greater number.
+
+        Raises `SealingFailed` where the chain up to there, and the link behind it, is not as it was written.
+        """
 
     async def prune(self, what: Prunable, *, key: Secret, at: datetime) -> Seal:
         """Record it and sign where the trail begins then, in one transaction; then remove. Raises `SealingFailed`."""

@@ -1,4 +1,4 @@
-"""Prunes old audit records, whole days of them, once after the start and then once a day.
+"""Prunes old audit records, whole days of them, after the start and then every hour.
 
 Run by the supervisor, told by the settings. What the receiver of the trail has not got yet stays, however old it is.
 """
@@ -24,10 +24,12 @@ from states import Problem
 _log = logging.getLogger("sitebind.retention")
 
 DAY: Final = 86_400.0
+EVERY: Final = 3_600.0
+"""Seconds between two looks: so a daemon that is restarted every night comes to believe its clock all the same."""
 RETRY: Final = 600.0
 STRIDE: Final = 10
-"""So far the clock is believed beyond the newest record, or beyond what passed since the last look: a tenth of what is
-kept. A clock that leaps by years must not take the whole trail away before somebody sees it."""
+"""For each day that passed the clock is believed a tenth of what is kept beyond that day, and a day at least. A clock
+that leaps by years must not take the whole trail away before somebody sees it."""
 
 _BY_ITSELF: Final = "It is tried again every ten minutes; nothing is removed before it is signed."
 
@@ -57,7 +59,8 @@ class Retention:
         self._clock = clock
         self._plan: _Plan | None = None
         self._believed: datetime | None = None
-        self._looked = 0.0
+        self._looked: float | None = None
+        self._doubted = False
         self._changed = asyncio.Event()
         self._lasting = LastingProblem("audit-pruning-failing", "old audit records are pruned", clock=clock)
 
@@ -84,8 +87,11 @@ class Retention:
                     finished = True
                 await self._prune()
             except JournalUnavailable as error:
+                finished = False  # what was begun may stand half done
                 self._lasting.failed(f"Old audit records cannot be pruned: {error}", _BY_ITSELF)
-            seconds = DAY if self._lasting.problem is None else RETRY
+            except SealingFailed as error:
+                self._lasting.failed(f"Old audit records cannot be pruned: {error}", f"{error.remedy} {_BY_ITSELF}")
+            seconds = EVERY if self._lasting.problem is None else RETRY
             await pause(self._clock, seconds, woken=self._changed, name="retention")
 
     async def _finish(self) -> None:
@@ -95,45 +101,50 @@ class Retention:
 
     async def _prune(self) -> None:
         plan = self._plan
-        if plan is None:
-            return
-        before = (await self._today(plan.keep) - plan.keep).date().isoformat()
-        what = await self._pruner.prunable(before, not_beyond=self._not_beyond())
-        if what is not None and not await self._pruned(what, plan):
-            return
+        if plan is not None:
+            before = (await self._today(plan.keep) - plan.keep).date().isoformat()
+            what = await self._pruner.prunable(before, not_beyond=self._not_beyond())
+            if what is not None and not await self._pruned(what, plan):
+                return
         self._lasting.over()
 
     async def _pruned(self, what: Prunable, plan: _Plan) -> bool:
-        """Whether that could be signed."""
+        """Whether its key could be read."""
         try:
             key = await self._resolve(plan.key)
-            anchor = await self._pruner.prune(what, key=key, at=self._clock.now())
         except SecretUnreadable as error:
             self._lasting.failed(f"Old audit records cannot be pruned: {error}", _BY_ITSELF)
-        except SealingFailed as error:
-            self._lasting.failed(f"Old audit records cannot be pruned: {error}", f"{error.remedy} {_BY_ITSELF}")
-        else:
-            _log.info("%d audit records from before %s were pruned, up to %d", what.count, what.before, anchor.seq)
-            return True
-        return False
+            return False
+        anchor = await self._pruner.prune(what, key=key, at=self._clock.now())
+        _log.info("%d audit records from before %s were pruned, up to %d", what.count, what.before, anchor.seq)
+        return True
 
     async def _today(self, keep: timedelta) -> datetime:
-        """The wall time as far as it is believed."""
-        now, passed = self._clock.now(), self._clock.monotonic()
+        """The wall time as far as it is believed: as it was kept, and what has passed since on the other clock."""
+        now, looked = self._clock.now(), self._clock.monotonic()
+        passed = timedelta(seconds=0.0 if self._looked is None else looked - self._looked)
         reference = self._believed
         if reference is None:
-            reference = await self._pruner.last_at(self._begun_behind) or now
-        else:
-            reference += timedelta(seconds=passed - self._looked)
-        self._looked, self._believed = passed, min(now, reference + max(keep / STRIDE, timedelta(days=1)))
-        if self._believed < now:
+            reference = await self._pruner.believed(begun_behind=self._begun_behind) or now
+        stride = max(keep / STRIDE, timedelta(days=1))
+        believed = min(now, min(now, reference) + passed + stride * (passed / timedelta(seconds=DAY)))
+        if believed != self._believed:
+            await self._pruner.believe(believed)
+        self._looked, self._believed = looked, believed
+        self._doubt(now, believed, stride=stride)
+        return believed
+
+    def _doubt(self, now: datetime, believed: datetime, *, stride: timedelta) -> None:
+        """Said once each time it begins. That it was stopped for a while is no reason for it."""
+        doubted = now - believed > stride
+        if doubted and not self._doubted:
             _log.warning(
-                "the clock says %s, long after what was recorded last: records are pruned as if it were %s. "
+                "the clock says %s, which is believed bit by bit only: records are pruned as if it were %s. "
                 "Correct the clock if it is wrong",
                 now.isoformat(),
-                self._believed.isoformat(),
+                believed.isoformat(),
             )
-        return self._believed
+        self._doubted = doubted
 
 
 def _plan_of(settings: DaemonSettings) -> _Plan | None:

@@ -43,16 +43,21 @@ def verify_file(path: Path) -> ChainReport:
         return walk.report()
 
 
-def walk_on(walk: Walk, connection: sqlite3.Connection, *, limit: int = -1) -> int:
-    """Feed the next records from the database and return how many were good. Damage is a break, no error."""
+def walk_on(
+    walk: Walk,
+    connection: sqlite3.Connection,
+    *,
+    limit: int = -1,
+    through: Callable[[Iterator[Row]], Iterator[Row]] = iter,
+) -> int:
+    """Feed the next records from the database and return how many were good. Damage is a break, no error.
+
+    They go `through` that, which may end early.
+    """
     connection.text_factory = str
+    query = f"SELECT {COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"  # noqa: S608 - a constant
     try:
-        return walk.feed(
-            connection.execute(
-                f"SELECT {COLUMNS} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",  # noqa: S608 - a constant
-                (walk.seq, limit),
-            )
-        )
+        return walk.feed(through(connection.execute(query, (walk.seq, limit))))
     except sqlite3.Error as error:
         if not is_damage(error):
             raise

@@ -20,8 +20,9 @@ from daemon.config.model import DaemonSettings, SecretSource
 from daemon.config.secrets import resolve
 from daemon.engine.checkpoints import RETRY, Checkpointing
 from daemon.engine.keeping import WALK_EVERY, keeping_over
-from daemon.engine.retention import DAY, Retention
-from daemon.ports import JournalEntry
+from daemon.engine.retention import DAY, EVERY, Retention
+from daemon.engine.retention import RETRY as RETRY_PRUNING
+from daemon.ports import JournalEntry, JournalUnavailable
 from daemon.sandbox import Sandbox
 from daemon.store import audit
 from daemon.store.checkpoints import SqliteCheckpoints, entries
@@ -74,6 +75,12 @@ async def later(clock: ManualClock, seconds: float) -> None:
     """Let time pass once the worker waits for it."""
     await eventually(lambda: any(not done.done() for _, _, done in clock._sleepers), "it waits")
     await clock.advance(seconds)
+
+
+async def a_day(clock: ManualClock) -> None:
+    """What was begun at its first hour is through, and a look at its end."""
+    await later(clock, DAY)
+    await later(clock, EVERY)
 
 
 def numbers(file: Path) -> list[int]:
@@ -183,11 +190,13 @@ async def test_a_second_place_that_never_answers_keeps_nobody(
 class Kept:
     """Retention over a journal."""
 
-    def __init__(self, journal: SqliteJournal, clock: ManualClock, tmp_path: Path) -> None:
+    def __init__(
+        self, journal: SqliteJournal, clock: ManualClock, tmp_path: Path, pruner: SqlitePruner | None = None
+    ) -> None:
         self.journal = journal
         self.delivered: int | None = None
         self.work = Retention(
-            SqlitePruner(journal), begun_behind=journal.last_seq, not_beyond=lambda: self.delivered,
+            pruner or SqlitePruner(journal), begun_behind=journal.last_seq, not_beyond=lambda: self.delivered,
             resolve=resolve, clock=clock,
         )  # fmt: skip
         self.settings = settings_with(tmp_path, audit_keep=30 * 86_400)
@@ -205,8 +214,8 @@ async def test_old_days_go_at_the_start_and_then_every_day(
     kept = Kept(journal, clock, tmp_path)
     async with at_work(kept.work):
         await kept.begins_with(3)
-        await later(clock, DAY)
-        await later(clock, DAY)
+        await a_day(clock)
+        await a_day(clock)
         await kept.begins_with(4)
     assert (await journal.verify()).intact
     assert kept.work.problem() is None
@@ -234,9 +243,69 @@ async def test_a_clock_that_leaps_takes_little_at_a_time(
     kept = Kept(journal, clock, tmp_path)
     clock.jump(70 * 365 * 86_400)
     async with at_work(kept.work):
+        await kept.begins_with(2)
+        for _ in range(20):
+            kept.work.apply(kept.settings)
+            await later(clock, 60)
+        await kept.begins_with(2)
+        await a_day(clock)
         await kept.begins_with(3)
-        assert "Correct the clock if it is wrong" in caplog.text
-    assert [one.seq for one in await journal.audit()] == [3, 4, 5]
+    assert [one.seq for one in await journal.audit()] == [3, 4, 5, 6]
+    assert caplog.text.count("Correct the clock if it is wrong") == 1
+
+
+async def test_a_clock_that_leapt_is_believed_no_more_after_a_restart(
+    journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path
+) -> None:
+    """Records were written under the wrong clock meanwhile: the newest one proves nothing."""
+    for days in (40, 20):
+        await record(journal, clock, days=days)
+    await record(journal, clock)
+    for _ in range(5):
+        kept = Kept(journal, clock, tmp_path)
+        async with at_work(kept.work):
+            await kept.begins_with(2)
+            await eventually(lambda: any(not done.done() for _, _, done in clock._sleepers), "it waits")
+        clock.jump(365 * 86_400)
+        await record(journal, clock)
+    assert (await journal.audit())[0].seq == 2
+
+
+async def test_after_a_long_stop_the_clock_is_believed_again_bit_by_bit(
+    journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path
+) -> None:
+    for days in (40, 20, 0):
+        await record(journal, clock, days=days)
+    async with at_work((first := Kept(journal, clock, tmp_path)).work):
+        await first.begins_with(2)
+    clock.jump(20 * 86_400)
+    kept = Kept(journal, clock, tmp_path)
+    async with at_work(kept.work):
+        for _ in range(6):
+            await a_day(clock)
+        await kept.begins_with(3)
+
+
+async def test_a_broken_trail_is_a_problem_and_nothing_of_it_goes(
+    journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path
+) -> None:
+    for days in (40, 35, 0):
+        await record(journal, clock, days=days)
+    with closing(sqlite3.connect(journal.path)) as db:
+        db.execute("DROP TRIGGER audit_is_never_changed")
+        db.execute("UPDATE audit SET actor = 'somebody else' WHERE seq = 2")
+        db.commit()
+    kept = Kept(journal, clock, tmp_path)
+    async with at_work(kept.work):
+        await eventually(lambda: kept.work.problem() is not None)
+        problem = kept.work.problem()
+        assert problem is not None
+        assert problem.code == "audit-pruning-failing"
+        assert "the trail is broken at record 2" in problem.text
+        assert "Keep the database as evidence" in problem.remedy
+        await later(clock, DAY)
+    assert [one.seq for one in await journal.audit()] == [1, 2, 3]
+    assert not (await journal.verify()).intact
 
 
 async def test_without_its_key_nothing_goes_and_that_is_said(
@@ -283,6 +352,30 @@ async def test_a_pruning_that_was_interrupted_goes_on_though_nobody_wants_one_an
     kept.work.apply(DaemonSettings())
     async with at_work(kept.work):
         await eventually(lambda: "1 audit records were removed" in caplog.text)
+    assert [one.seq for one in await journal.audit()] == [2, 3]
+
+
+async def test_a_deletion_that_failed_half_way_goes_on_within_minutes(
+    journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path
+) -> None:
+    await record(journal, clock, days=40)
+    await record(journal, clock)
+    pruner = SqlitePruner(journal)
+    kept, finish = Kept(journal, clock, tmp_path, pruner), pruner.finish
+    finishes: list[int] = []
+
+    async def fails_once() -> int:
+        finishes.append(journal.first_seq)
+        if len(finishes) == 2:
+            raise JournalUnavailable("the disk is full")
+        return await finish()
+
+    pruner.finish = fails_once  # type: ignore[method-assign]
+    async with at_work(kept.work):
+        await eventually(lambda: "the disk is full" in getattr(kept.work.problem(), "text", ""))
+        assert [one.seq for one in await journal.audit()] == [1, 2, 3]
+        await later(clock, RETRY_PRUNING)
+        await eventually(lambda: kept.work.problem() is None)
     assert [one.seq for one in await journal.audit()] == [2, 3]
 
 
@@ -375,8 +468,12 @@ async def test_a_daemon_whose_trail_was_pruned_says_so_everywhere(
     before = audit.tail_file(tmp_path / "sitebind.db", limit=1)[0].seq
     clock.jump(2 * 86_400)
     async with running(config, sandbox, clock) as run:
-        assert run.daemon.journal.first_seq == 1, "the clock is believed for one more day only"
+        assert run.daemon.journal.first_seq == 1, "the clock is not believed yet"
     clock.jump(2 * 86_400)
+    journal = SqliteJournal(tmp_path / "sitebind.db")
+    await journal.open()
+    await SqlitePruner(journal).believe(clock.now() - timedelta(days=2))  # as after some hours
+    await journal.close()
     async with running(config, sandbox, clock) as run:
         await eventually(lambda: run.daemon.journal.first_seq == before + 1)
         chain = await run.asked("GET", "/api/v1/audit/chain?fresh=1")

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.audit_ports import SealingFailed
-from daemon.ports import AuditFilter, ChainReport, Seal, Secret
+from daemon.ports import AuditFilter, ChainReport, JournalUnavailable, Seal, Secret
 from daemon.store import audit, connection
 from daemon.store.anchors import INSERT, newest_anchor, told_of
+from daemon.store.chain import START, link
 from daemon.store.copying import copied
 from daemon.store.journal import SqliteJournal
 from daemon.store.proving import anchor_doubt
@@ -155,6 +156,102 @@ async def test_without_a_key_nothing_is_removed(journal: SqliteJournal) -> None:
     assert caught.value.__context__ is None
     assert "audit key --new" in caught.value.remedy
     assert (await journal.verify()).records == 3
+
+
+@pytest.mark.parametrize(
+    "change, broken_at",
+    [
+        ("UPDATE audit SET actor = 'somebody else' WHERE seq = 2", 2),
+        ("UPDATE audit SET at = '2000-01-01T00:00:00.000000Z'", 1),
+        ("UPDATE audit SET at = '2000-01-01T00:00:00.000000Z' WHERE seq BETWEEN 8 AND 9", 8),
+        ("DELETE FROM audit WHERE seq = 5", 5),
+        ("UPDATE audit SET hash = replace(hash, substr(hash, 1, 1), 'x') WHERE seq = 7", 7),
+        ("UPDATE audit SET at = CAST(x'ff' AS TEXT) WHERE seq = 3", 3),
+    ],
+)
+async def test_what_the_chain_does_not_prove_is_neither_signed_nor_removed(
+    journal: SqliteJournal, key: Key, tamper: Tamper, change: str, broken_at: int
+) -> None:
+    """Else a pruning would take the evidence away, and sign what somebody wrote over the records."""
+    await fill(journal, (3, 4, 2))
+    with tamper(journal.path) as db:
+        db.execute(change)
+    before = seqs(journal.path)
+    with pytest.raises(SealingFailed, match=f"the trail is broken at record {broken_at}: ") as caught:
+        await prune(journal, key, before=2)
+    assert "Keep the database as evidence" in caught.value.remedy
+    assert seqs(journal.path) == before
+    report = await journal.verify()
+    assert (report.intact, report.anchor, report.broken_at) == (False, None, broken_at)
+
+
+async def test_old_records_that_were_rewritten_with_fitting_hashes_do_not_go(
+    journal: SqliteJournal, key: Key, tamper: Tamper
+) -> None:
+    """The first record that stays, or the daemon's own memory of the last one, knows better."""
+    await fill(journal, (3,))
+    with tamper(journal.path) as db:
+        head = START
+        for number in range(3):
+            head, row = link(replace(signing.entry(0, number), actor="somebody else")).join(head)
+            db.execute("DELETE FROM audit WHERE seq = ?", (head.seq,))
+            db.execute(f"INSERT INTO audit VALUES ({', '.join('?' * len(row))})", row)
+    with pytest.raises(SealingFailed, match="broken at record 3"):
+        await prune(journal, key, before=2)
+    await journal.append(signing.entry(5))
+    with pytest.raises(SealingFailed, match="broken at record 4"):
+        await prune(journal, key, before=2)
+    assert seqs(journal.path) == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("not_beyond", [0, 6, 7])
+async def test_a_receiver_that_begins_behind_what_was_pruned_keeps_all_that_is_left(
+    pruned: Path, key: Key, not_beyond: int
+) -> None:
+    """As after `audit_forward` was added: nothing is delivered yet, and the records before are gone."""
+    journal = SqliteJournal(pruned)
+    await journal.open()
+    try:
+        assert await prune(journal, key, before=9, not_beyond=not_beyond) is None
+        assert await prune(journal, key, before=9, not_beyond=8) is None, "the rest of its day waits"
+        assert await prune(journal, key, before=9, not_beyond=journal.last_seq) == 10, (
+            "as with audit_forward_from = now"
+        )
+    finally:
+        await journal.close()
+
+
+async def test_a_missing_record_that_should_be_sent_next_is_a_broken_trail(
+    journal: SqliteJournal, key: Key, tamper: Tamper
+) -> None:
+    await fill(journal, (3, 4))
+    with tamper(journal.path) as db:
+        db.execute("DELETE FROM audit WHERE seq = 3")
+    with pytest.raises(SealingFailed, match="broken at record 3: it is missing"):
+        await prune(journal, key, before=9, not_beyond=2)
+
+
+async def test_an_anchor_whose_answer_was_lost_is_not_made_once_more(path: Path, key: Key) -> None:
+    """It is durable, and the daemon was told that it is not."""
+    journal = SqliteJournal(path)
+    await journal.open()
+    await fill(journal, (3, 4, 2))
+    append = journal.append_with
+
+    async def lost(*what: Any) -> int:
+        await append(*what)
+        raise JournalUnavailable("the answer was lost")
+
+    journal.append_with = lost  # type: ignore[method-assign]
+    with pytest.raises(JournalUnavailable):
+        await prune(journal, key, before=1)
+    journal.append_with = append  # type: ignore[method-assign]
+    assert journal.first_seq == 1
+    assert await prune(journal, key, before=2) == 7
+    assert journal.first_seq == 8
+    assert (await journal.verify()).intact
+    await journal.close()
+    assert seqs(path) == [8, 9, 10, 11]
 
 
 @pytest.mark.parametrize(
