@@ -59,7 +59,9 @@ def main() -> int:
     args = _arguments()
     begin, names = time.perf_counter(), args.modules or MODULES
     if args.check:
-        rows, faults = checked(names, ratios.read(), quick=args.quick)
+        stored = ratios.read()
+        rows, faults = checked(names, stored, quick=args.quick)
+        faults |= {} if args.modules else ratios.missing(rows, stored)
         print(shown(rows))
         print("\n".join(faults.values()) or "nothing is worse than it was", file=sys.stderr)
         return 1 if faults else 0

@@ -51,6 +51,15 @@ def regressions(rows: Iterable[Row], stored: Mapping[str, Stored]) -> dict[str, 
     return {name: fault for name, fault in found.items() if fault}
 
 
+def missing(rows: Iterable[Row], stored: Mapping[str, Stored]) -> dict[str, str]:
+    """By name, in words, each stored row that a whole run does not measure any more: it can get no worse, unseen."""
+    gone = sorted(stored.keys() - {row.name for row in rows})
+    return {
+        name: f"{name}: its ratio is stored, and nothing measures it. Store what there is with: make bench"
+        for name in gone
+    }
+
+
 def _fault(row: Row, kept: Stored | None) -> str:
     if kept is None:
         return f"{row.name}: no ratio is stored for it. Store it with: make bench"

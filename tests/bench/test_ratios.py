@@ -46,6 +46,12 @@ def test_a_row_that_nobody_stored_is_told() -> None:
     assert "no ratio is stored" in ratios.regressions([FAST], {})[FAST.name]
 
 
+def test_a_stored_row_that_is_not_measured_any_more_is_told(tmp_path: Path) -> None:
+    kept = stored(FAST, SMALL, at=tmp_path / "ratios.json")
+    assert list(ratios.missing([FAST], kept)) == [SMALL.name]
+    assert ratios.missing([FAST, SMALL], kept) == {}
+
+
 def test_noisy_rounds_make_a_wide_tolerance_and_never_an_endless_one() -> None:
     noisy = row_of("noisy : bare", [(60.0, 100.0), (80.0, 100.0), (100.0, 100.0)])
     assert ratios.noise_of(noisy) == ratios.MOST

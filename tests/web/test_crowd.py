@@ -95,9 +95,13 @@ async def test_who_does_not_take_the_answer_is_cut(
         ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
         async with asyncio.timeout(30):
             with pytest.raises(ConnectionError):
-                while True:
-                    await loop.sock_sendall(lazy, ask * 200)
+                await _ask_for_ever(lazy, ask * 200)
     assert (await api.get("/-/healthy")).status == 200
+
+
+async def _ask_for_ever(caller: socket.socket, questions: bytes) -> None:
+    while True:
+        await asyncio.get_running_loop().sock_sendall(caller, questions)
 
 
 def test_half_of_the_descriptors_are_for_other_things() -> None:
