@@ -110,7 +110,8 @@ def _unconfigured(one: Round) -> bool:
 
 
 def _written(one: Round) -> bool:
-    return _renamed(one) and "password = file:secrets/" in one.config.read_text()
+    with one.nth.aside():
+        return _renamed(one) and "password = file:secrets/" in one.config.read_text()
 
 
 SCENARIOS: Final = (
