@@ -84,8 +84,11 @@ class Checkpoints(Protocol):
     def last_seq(self) -> int:
         """The number of the last committed record; 0 when there is none."""
 
-    async def write(self, file: Path, *, key: Secret, at: datetime) -> int:
-        """Sign where the trail ends now and append that durably; the record's number. Raises `SealingFailed`."""
+    async def write(self, file: Path, *, key: Secret, at: datetime, seconds: float) -> int:
+        """Sign where the trail ends now and append that durably; the record's number.
+
+        Raises `SealingFailed`, also when the place does not answer within so many seconds.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

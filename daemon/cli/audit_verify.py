@@ -35,6 +35,12 @@ def add(audit: Parser) -> None:
         "exit code: 0 intact, 5 broken. The trail is tamper-evident, not tamper-proof",
         execute=_verify,
     )
+    _add_options(verify)
+    add_database(verify)
+    add_json(verify)
+
+
+def _add_options(verify: Parser) -> None:
     verify.add_argument(
         "--export",
         metavar="FILE",
@@ -59,8 +65,6 @@ def add(audit: Parser) -> None:
         metavar="N",
         help="processes that share the work, each a range of the database's trail (default: 1)",
     )
-    add_database(verify)
-    add_json(verify)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +76,14 @@ class _Found:
     anchor_signed: bool | None
 
     @property
-    def well(self) -> bool:
-        """Whether nothing speaks against the trail. A checkpoint file that holds none proves nothing."""
-        told = self.checkpoints
-        proven = told is None or (any(one.seq is not None for one in told) and all(one.fine for one in told))
-        return self.report.intact and not self.doubt and proven
+    def suspect(self) -> bool:
+        """Whether something speaks against the trail."""
+        return not self.report.intact or bool(self.doubt) or not all(one.fine for one in self.checkpoints or ())
+
+    @property
+    def proven(self) -> bool:
+        """Whether a checkpoint knows the trail, where they were given: a file that holds none proves nothing."""
+        return self.checkpoints is None or any(one.verdict == "fits" for one in self.checkpoints)
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -92,7 +99,7 @@ def _verify(args: argparse.Namespace) -> int:
         print(json.dumps(_document(found), indent=2))
     else:
         print("\n".join(_verdict(found)))
-    return Exit.WELL if found.well else Exit.FAILED
+    return Exit.WELL if found.proven and not found.suspect else Exit.FAILED
 
 
 def _public_key(path: Path) -> PublicKey:
@@ -115,14 +122,25 @@ def _found(args: argparse.Namespace, keys: list[PublicKey]) -> _Found:
         report = _exported(path)
         told = None if lines is None else _beside_export(path, report, lines, keys)
     else:
-        from daemon.store.ranges import verify_in_ranges
-
         with readable():
-            report = verify_in_ranges(path, jobs=args.jobs)
-            told = None if lines is None else _beside_database(path, report, lines, keys)
+            report, told = _in_database(path, lines, keys, jobs=args.jobs)
     doubt = anchor_doubt(report, keys)
     signed = None if report.anchor is None or not keys else not doubt
     return _Found(path=path, report=report, checkpoints=told, doubt=doubt, anchor_signed=signed)
+
+
+def _in_database(
+    path: Path, lines: list[str] | None, keys: list[PublicKey], *, jobs: int
+) -> tuple[ChainReport, list[Judged] | None]:
+    """Both about one view of the trail: done anew when something was pruned in between."""
+    from daemon.store.audit import anchor_of_file
+    from daemon.store.ranges import verify_in_ranges
+
+    while True:
+        report = verify_in_ranges(path, jobs=jobs)
+        told = None if lines is None else _beside_database(path, report, lines, keys)
+        if told is None or not report.intact or anchor_of_file(path) == report.anchor:
+            return report, told
 
 
 def _lines(path: Path) -> list[str]:
@@ -183,7 +201,7 @@ def _verdict(found: _Found) -> Iterator[str]:
         yield f"  The {counted(report.records, 'record')} before it are as they were written."
     yield from _anchor(found, palette)
     yield from _checkpoints(found, palette)
-    if not found.well:
+    if found.suspect:
         yield f"  Keep {found.path} as it is, as evidence, and find out who could write to it."
 
 
@@ -203,14 +221,23 @@ def _checkpoints(found: _Found, palette: Palette) -> Iterator[str]:
         if found.report.intact:
             yield "  Note the head elsewhere, or use checkpoints: it shows a trail that was cut off or rewritten whole."
         return
-    numbers = {verdict: sum(one.verdict == verdict for one in told) for verdict in ("fits", "pruned", "torn")}
     wrong = [one for one in told if not one.fine]
-    if not any(one.seq is not None for one in told):
-        yield palette.paint("  There is no checkpoint in that file: it proves nothing.", "red")
-    else:
-        fits = f"  {counted(numbers['fits'], 'checkpoint')} of {len(told)} fit"
-        yield f"{fits}, {numbers['pruned']} know only records that are not kept any more, {numbers['torn']} are torn."
+    yield from _counted(told, found, palette)
     for one in wrong[:_SHOWN]:
         yield palette.paint(f"  Checkpoint in line {one.line}: {one.verdict}: {plain(one.text)}.", "red")
     if len(wrong) > _SHOWN:
         yield palette.paint(f"  And {len(wrong) - _SHOWN} more; --json lists all of them.", "red")
+
+
+def _counted(told: list[Judged], found: _Found, palette: Palette) -> Iterator[str]:
+    """How many say what; only one that fits proves anything."""
+    if not any(one.seq is not None for one in told):
+        yield palette.paint("  There is no checkpoint in that file: it proves nothing.", "red")
+        return
+    numbers = {verdict: sum(one.verdict == verdict for one in told) for verdict in ("fits", "pruned", "torn")}
+    before = numbers["pruned"] and not found.report.anchor
+    pruned = "lie before its beginning" if before else "know only records that are not kept any more"
+    fits = f"  {counted(numbers['fits'], 'checkpoint')} of {len(told)} fit"
+    yield f"{fits}, {numbers['pruned']} {pruned}, {numbers['torn']} are torn."
+    if not numbers["fits"]:
+        yield palette.paint("  None of them proves anything about this trail.", "red")

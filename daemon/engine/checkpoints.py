@@ -23,6 +23,11 @@ from states import Problem
 RETRY: Final = 60.0
 """Seconds until it is tried again, at most: a mount comes back without a word."""
 
+ANSWERS_WITHIN: Final = 30.0
+"""Seconds that the second place may take: a mount whose server is away takes for ever."""
+LAST_WITHIN: Final = 5.0
+"""The same in a stop, which has other parts to end too."""
+
 _BY_ITSELF: Final = "It is tried again every minute; what is recorded meanwhile is in the next checkpoint."
 
 
@@ -72,24 +77,28 @@ class Checkpointing:
 
     async def close(self) -> None:
         """One for what was recorded until now."""
-        await self._write()
+        await self._write(seconds=LAST_WITHIN)
 
-    async def _write(self) -> None:
+    async def _write(self, *, seconds: float = ANSWERS_WITHIN) -> None:
         plan = self._plan
         if plan is None or self._checkpoints.last_seq in (0, self._written):
             return
-        at = self._clock.now()
+        at, failed = self._clock.now(), None
         try:
             key = await self._resolve(plan.key)
-            self._written = await self._checkpoints.write(plan.file, key=key, at=at)
+            written = await self._checkpoints.write(plan.file, key=key, at=at, seconds=seconds)
         except SecretUnreadable as error:
-            self._lasting.failed(f"No checkpoint of the audit trail can be signed: {error}", _BY_ITSELF)
+            failed = f"No checkpoint of the audit trail can be signed: {error}", _BY_ITSELF
         except SealingFailed as error:
-            text = f"No checkpoint of the audit trail can be kept: {error}"
-            self._lasting.failed(text, f"{error.remedy} {_BY_ITSELF}")
-        else:
-            self._lasting.over()
-            self._observer.checkpointed(at)
+            failed = f"No checkpoint of the audit trail can be kept: {error}", f"{error.remedy} {_BY_ITSELF}"
+        if plan is not self._plan:
+            return  # it says nothing about the place that is wanted now
+        if failed is not None:
+            self._lasting.failed(*failed)
+            return
+        self._written = written
+        self._lasting.over()
+        self._observer.checkpointed(at)
 
     async def _rest(self) -> None:
         if self._plan is None:

@@ -24,6 +24,8 @@ _log = logging.getLogger("sitebind.keeping")
 WALK_EVERY: Final = 86_400.0
 """Seconds between two walks of the whole chain. One costs 1.5 s for each million records, in trips of 3 ms between
 which everybody else has their turn; so `sitebind_audit_chain_intact` is never older than a day."""
+WALK_RETRY: Final = 600.0
+"""Seconds until it is tried again when it could not be walked."""
 
 
 class Trail(Journal, Protocol):
@@ -100,11 +102,13 @@ class Keeping:
     async def _walk(self) -> None:
         """Once after the start, so that tampering while stopped is seen; then every day, and when there is doubt."""
         while True:
+            seconds = WALK_EVERY
             try:
                 report = await self._journal.verify()
             except JournalUnavailable as error:
-                _log.error("the audit chain could not be checked: %s. Run `sitebind audit verify`", error)
+                seconds = WALK_RETRY
+                _log.error("the audit chain could not be checked: %s. It is tried again in ten minutes", error)
             else:
                 self._observer.chain_verified(report)
-            await pause(self._clock, WALK_EVERY, woken=self._in_doubt, name="audit chain check")
+            await pause(self._clock, seconds, woken=self._in_doubt, name="audit chain check")
             self._in_doubt.clear()

@@ -25,9 +25,7 @@ _NAMED: Final = {"last": "seq", "hash": "hash", "records": "count", "key": "key"
 
 def newest_anchor(connection: sqlite3.Connection) -> Seal | None:
     """The anchor behind which the trail begins; None where nothing was pruned, and in a database of an older schema."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_anchors'").fetchone() is None:
-        return None
-    row = connection.execute(_ANCHORS).fetchone()
+    row = connection.execute(_ANCHORS).fetchone() if _has_anchors(connection) else None
     if row is None:
         return None
     seq, digest, count, at, key, signature = row
@@ -35,15 +33,40 @@ def newest_anchor(connection: sqlite3.Connection) -> Seal | None:
 
 
 def first_seq(connection: sqlite3.Connection) -> int:
-    """The number of the first record that is kept: those before it are pruned, or about to be."""
-    anchor = newest_anchor(connection)
-    return 1 if anchor is None else anchor.seq + 1
+    """The number of the first record that is kept: those before it are pruned, or about to be.
+
+    Where the anchors are damaged it is that of the first record that is there; a walk names the damage.
+    """
+    try:
+        query = "SELECT max(seq) FROM audit_anchors"
+        behind = connection.execute(query).fetchone()[0] if _has_anchors(connection) else None
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        behind = _oldest(connection) - 1
+    return (behind or 0) + 1
 
 
 def oldest_in(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Where the trail begins, by its anchor and by what is there: it changes when something is pruned."""
-    (there,) = connection.execute("SELECT coalesce(min(seq), 0) FROM audit").fetchone()
-    return first_seq(connection), there
+    """Where the trail begins, by its anchor and by what is there: it changes when something is pruned.
+
+    Where that is damaged, which a walk names, it is nowhere.
+    """
+    try:
+        return first_seq(connection), _oldest(connection)
+    except sqlite3.Error as error:
+        if not is_damage(error):
+            raise
+        return 0, 0
+
+
+def _oldest(connection: sqlite3.Connection) -> int:
+    """The number of the first record that is there; 0 where there is none."""
+    return int(connection.execute("SELECT coalesce(min(seq), 0) FROM audit").fetchone()[0])
+
+
+def _has_anchors(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'audit_anchors'").fetchone() is not None
 
 
 def values_of(anchor: Seal) -> tuple[Any, ...]:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,9 +23,6 @@ from daemon.store.journal import SqliteJournal
 from daemon.store.signing import SigningKey, UnusableKey, line, seal_of
 from daemon.threads import AllTaken, Threads
 
-ANSWERS_WITHIN: Final = 30.0
-"""Seconds that the second place may take: a mount whose server is away takes for ever."""
-
 _MEND: Final = "Make it writable for the daemon's user, or name another file in [daemon] checkpoint_file."
 _KEY: Final = "Put the key back, or make another one with `sitebind audit key --new PATH`."
 
@@ -33,25 +32,35 @@ class SqliteCheckpoints:
 
     def __init__(self, journal: SqliteJournal) -> None:
         self._journal = journal
-        self._threads = Threads(1)
+        self._threads = Threads(2)
+        self._turn = threading.Lock()
 
     @property
     def last_seq(self) -> int:
         return self._journal.last_seq
 
-    async def write(self, file: Path, *, key: Secret, at: datetime) -> int:
+    async def write(self, file: Path, *, key: Secret, at: datetime, seconds: float) -> int:
         # What was acknowledged is signed, not what is in the database now: that may have been rewritten since.
         head, first = self._journal.head, self._journal.first_seq
         seal = checkpoint(head, records=head.seq - first + 1, key=key, at=at)
         try:
-            await self._threads.run(lambda: append(file, seal), seconds=ANSWERS_WITHIN)
+            await self._threads.run(partial(self._append, file, seal, seconds=seconds), seconds=seconds)
         except (TimeoutError, AllTaken):
-            reason = f"it did not answer within {ANSWERS_WITHIN:.0f} s"
+            reason = f"it did not answer within {seconds:.0f} s"
         except OSError as error:
             reason = error.strerror or str(error)
         else:
             return head.seq
         raise SealingFailed(f"the checkpoint file {file} cannot be written: {reason}", _MEND)
+
+    def _append(self, file: Path, seal: Seal, *, seconds: float) -> None:
+        """Behind the one before, whose wait was cancelled or given up; raises `TimeoutError` where that hangs."""
+        if not self._turn.acquire(timeout=seconds):
+            raise TimeoutError
+        try:
+            append(file, seal)
+        finally:
+            self._turn.release()
 
 
 def checkpoint(head: Head, *, records: int, key: Secret, at: datetime) -> Seal:

@@ -21,6 +21,7 @@ T = TypeVar("T")
 _log = logging.getLogger("sitebind.store")
 
 BUSY_MILLISECONDS = 5_000
+_READER_MILLISECONDS = 250
 
 _CALL = "-- call the function that is given as the only parameter"
 
@@ -113,6 +114,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def fold(connection: sqlite3.Connection) -> bool:
+    """Fold the write-ahead log into the database and empty it; False when a reader stood in the way."""
+    # A reader that does not go away is not waited for as long as a lock: everybody's records would wait too.
+    connection.execute(f"PRAGMA busy_timeout = {_READER_MILLISECONDS}")
+    try:
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    return not busy
 
 
 def make_private(path: Path) -> None:

@@ -11,7 +11,8 @@ import sys
 from datetime import datetime
 from typing import Any
 
-from daemon.ports import AuditFilter, AuditRecord, ExportFormat
+from daemon.ports import AuditFilter, AuditRecord, ExportFormat, JournalUnavailable
+from daemon.store.anchors import first_seq
 from daemon.store.audit import CSV_HEADER, LINES, read_rows
 from daemon.store.chain import COLUMNS, Row, moment
 from daemon.store.rows import record_of
@@ -41,6 +42,13 @@ class Search:
     def ended(self) -> bool:
         """Whether nothing more can come."""
         return self._left <= 0 or self._below - self._above <= 1
+
+    def overtaken(self, first: int) -> bool:
+        """The trail begins with `first` now: whether records are pruned that this has not come to yet."""
+        if self._begun:
+            return not self.ended and first > self._above + 1
+        self._above = max(self._above, first - 1)
+        return False
 
     def step(self, connection: sqlite3.Connection) -> list[AuditRecord]:
         """The next records, of which there may be none although more follow."""
@@ -107,8 +115,18 @@ class Export:
         return self._search.ended and not self._pending
 
     def step(self, connection: sqlite3.Connection) -> bytes:
-        """The next lines, of which there may be none although more follow."""
-        lines = [*self._pending, *map(self._line, self._search.step(connection))]
+        """The next lines, of which there may be none although more follow.
+
+        Raises `JournalUnavailable` once a pruning has overtaken it: with a gap in it the whole would look forged.
+        """
+        connection.execute("BEGIN")  # one view of it: what is pruned meanwhile is not missing
+        try:
+            if self._search.overtaken(first_seq(connection)):
+                raise JournalUnavailable("records were pruned during the export; export again")
+            lines = [*self._pending, *map(self._line, self._search.step(connection))]
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
         self._pending = []
         return "".join(f"{line}{self._end}" for line in lines).encode()
 

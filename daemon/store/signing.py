@@ -109,6 +109,7 @@ def make_key(path: Path) -> PublicKey:
 
     key = Ed25519PrivateKey.generate()
     draft = path.with_name(f".{path.name}.{os.getpid()}.new")
+    draft.unlink(missing_ok=True)  # of one that was killed: in a container the next one has its number
     file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400)
     try:
         with os.fdopen(file, "wb") as writing:

@@ -16,12 +16,11 @@ from pathlib import Path
 from daemon.config.model import DaemonSettings
 from daemon.ports import JournalEntry, JournalUnavailable, Keys, Rekeyed, Secret, VaultLocked
 from daemon.store import vault_key
-from daemon.store.connection import transaction
+from daemon.store.connection import fold, transaction
 from daemon.store.journal import SqliteJournal
 from daemon.store.rekeying import Plan, plan
 from daemon.store.sealing import Row, open_keys, seal_keys
 from daemon.store.vault_opening import Opening, configured_key, fitting_key, key_of, prints_of, record_use, traces
-from daemon.store.writer import checkpoint
 
 _log = logging.getLogger("sitebind.store")
 
@@ -118,7 +117,7 @@ class SealedVault:
             # secure_delete overwrites the row; emptying the log removes the pages that still hold it.
             with transaction(connection):
                 connection.execute("DELETE FROM vault WHERE bind_id = ?", (bind_id,))
-            return checkpoint(connection)
+            return fold(connection)
 
         if not await self._journal.write(work):
             raise JournalUnavailable(f"the keys are removed, but {self._held_up()}")
@@ -178,7 +177,7 @@ class SealedVault:
                 where = vault_key.coming(self._opening.file)
                 late.append(f"the new key lies in {where} and is put in its place at the next start: {error}")
         try:
-            emptied = await self._journal.write(checkpoint)
+            emptied = await self._journal.write(fold)
         except JournalUnavailable as error:
             late.append(str(error))
         else:

@@ -17,7 +17,7 @@ import aiosqlite
 
 from daemon.ports import JournalUnavailable
 from daemon.store.chain import START, Head, Link, Row
-from daemon.store.connection import BUSY_MILLISECONDS, close_quietly, connect_writer, on_thread, transaction
+from daemon.store.connection import close_quietly, connect_writer, fold, on_thread, transaction
 from daemon.store.schema import migrate
 from daemon.store.trouble import unavailable
 
@@ -28,8 +28,6 @@ _log = logging.getLogger("sitebind.store")
 
 GROUP = 4096
 """At most so many steps in one transaction: more would only make the first ones wait longer."""
-
-_READER_MILLISECONDS = 250
 
 _AUDIT = "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _SNAPSHOT = """INSERT INTO snapshots (site, document, seq) VALUES (?, ?, ?)
@@ -182,7 +180,7 @@ class Writer:
             await asyncio.wait([self._task])  # also when it was cancelled before
         if self._connection is not None:
             try:
-                await on_thread(self._connection, checkpoint)
+                await on_thread(self._connection, fold)
             except sqlite3.Error as error:
                 _log.warning("the write-ahead log was left behind: %s", unavailable(error, self._path))
             await self._drop()
@@ -291,14 +289,3 @@ def _fail(waiting: list[_Waiting], error: JournalUnavailable) -> None:
     for one in waiting:
         if not one.over:
             one.end(None, JournalUnavailable(*error.args))
-
-
-def checkpoint(connection: sqlite3.Connection) -> bool:
-    """Fold the write-ahead log into the database and empty it; False when a reader stood in the way."""
-    # A reader that does not go away is not waited for as long as a lock: everybody's records would wait too.
-    connection.execute(f"PRAGMA busy_timeout = {_READER_MILLISECONDS}")
-    try:
-        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    return not busy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -14,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from daemon.ports import ChainReport
+from daemon.store import ranges
 from daemon.store.checkpoints import append
 from daemon.store.journal import SqliteJournal
 from daemon.store.signing import line, seal_of
-from tests.store.signing import Key, fill, prune
+from tests.store.signing import Key, entry, fill, prune
 
 Ask = Callable[..., Any]
 PAGE = Path(__file__).parents[2] / "docs" / "audit.md"
@@ -169,11 +172,51 @@ def test_many_that_do_not_fit_are_counted(sealed: Path, sitebind: Ask, tmp_path:
     assert (said.code, said.out.count(": foreign: "), "And 2 more; --json lists all" in said.out) == (5, 10, True)
 
 
-async def pruned_by(folder: Path, key: Key) -> None:
+async def pruned_by(folder: Path, key: Key, *, before: int = 2) -> None:
     journal = SqliteJournal(folder / "state" / "sitebind.db")
     await journal.open()
-    assert await prune(journal, key, before=2) == 7
+    assert await prune(journal, key, before=before) == {2: 7, 5: 9}[before]
+    await journal.append(entry(6))
     await journal.close()
+
+
+async def test_checkpoints_that_know_nothing_of_what_is_left_prove_nothing(sealed: Path, ask: Ask) -> None:
+    """Neither of a pruned trail nor of an export that begins behind them; but nothing speaks against it."""
+    key = Key(sealed / "second.key")
+    (sealed / "second.pem").write_text(key.public.pem)
+    await pruned_by(sealed, key, before=5)
+    command = (
+        "audit", "verify", "--config", sealed / "config.ini", "--checkpoints", sealed / "points.jsonl",
+        "--public-key", sealed / "public.pem", "--public-key", sealed / "second.pem",
+    )  # fmt: skip
+    said = await ask(*command)
+    assert (said.code, "1 know only records that are not kept any more" in said.out) == (5, True)
+    assert "None of them proves anything about this trail." in said.out
+    assert "as evidence" not in said.out
+    export = sealed / "export.jsonl"
+    await ask("audit", "export", "--output", export, "--config", sealed / "config.ini")
+    export.write_text(export.read_text().splitlines()[-1])
+    said = await ask(*command, "--export", export)
+    assert (said.code, "0 checkpoints of 1 fit, 1 lie before its beginning" in said.out) == (5, True)
+
+
+def test_a_pruning_between_the_walk_and_the_checkpoints_is_no_cut_end(
+    sealed: Path, sitebind: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walked = ranges.verify_in_ranges
+    key = Key(sealed / "second.key")
+    (sealed / "second.pem").write_text(key.public.pem)
+
+    def overtaken(path: Path, *, jobs: int) -> ChainReport:
+        report = walked(path, jobs=jobs)
+        if report.anchor is None:
+            asyncio.run(pruned_by(sealed, key, before=5))
+        return report
+
+    monkeypatch.setattr(ranges, "verify_in_ranges", overtaken)
+    said = verify(sitebind, sealed, "--public-key", sealed / "second.pem")
+    assert "cut" not in said.out
+    assert "1 know only records that are not kept any more" in said.out
 
 
 async def test_a_pruned_trail_says_where_it_begins_and_who_signed_that(sealed: Path, ask: Ask, tmp_path: Path) -> None:
@@ -197,10 +240,10 @@ async def test_an_export_of_a_pruned_trail_says_where_it_begins(sealed: Path, as
     export, config = tmp_path / "export.jsonl", ("--config", sealed / "config.ini")
     words = "It begins with record 8: those before were pruned on 2030-01-03"
     said = await ask("audit", "export", "--output", export, *config)
-    assert said.err == f"3 records written to {export}. {words}\n"
+    assert said.err == f"4 records written to {export}. {words}\n"
     assert (await ask("audit", "export", *config)).err == f"{words}\n"
     said = await ask("audit", "verify", "--export", export)
-    assert "Intact: 3 records, 8 to 10.\n" in said.out
+    assert "Intact: 4 records, 8 to 11.\n" in said.out
     assert "The records up to 7 were pruned on 2030-01-03" in said.out
 
 

@@ -19,10 +19,10 @@ from daemon.app import Telemetry
 from daemon.config.model import DaemonSettings, SecretSource
 from daemon.config.secrets import resolve
 from daemon.engine.checkpoints import RETRY, Checkpointing
-from daemon.engine.keeping import WALK_EVERY, keeping_over
+from daemon.engine.keeping import WALK_EVERY, WALK_RETRY, keeping_over
 from daemon.engine.retention import DAY, EVERY, Retention
 from daemon.engine.retention import RETRY as RETRY_PRUNING
-from daemon.ports import JournalEntry, JournalUnavailable
+from daemon.ports import JournalEntry, JournalUnavailable, Secret
 from daemon.sandbox import Sandbox
 from daemon.store import audit
 from daemon.store.checkpoints import SqliteCheckpoints, entries
@@ -163,7 +163,7 @@ async def test_a_second_place_that_never_answers_keeps_nobody(
     journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A mount whose server is away: the call is given up, and no second one is begun beside it."""
-    monkeypatch.setattr("daemon.store.checkpoints.ANSWERS_WITHIN", 0.05)
+    monkeypatch.setattr("daemon.engine.checkpoints.LAST_WITHIN", 0.05)
     reading, writing = os.pipe()
     began: list[Path] = []
 
@@ -182,6 +182,29 @@ async def test_a_second_place_that_never_answers_keeps_nobody(
     assert problem is not None
     assert "it did not answer within" in problem.text
     assert len(began) == 1
+
+
+async def test_a_checkpoint_under_way_says_nothing_about_another_place(
+    journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path
+) -> None:
+    """The settings change while one is written: the new place has none yet, whatever became of the old one."""
+    old, new = tmp_path / "nowhere" / "points.jsonl", tmp_path / "new.jsonl"
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slowly(source: SecretSource) -> Secret:
+        asked.set()
+        await answered.wait()
+        return await resolve(source)
+
+    work = Checkpointing(SqliteCheckpoints(journal), resolve=slowly, observer=Telemetry().observer, clock=clock)
+    await record(journal, clock)
+    work.apply(settings_with(tmp_path, checkpoint_file=old))
+    async with at_work(work):
+        await asked.wait()
+        work.apply(settings_with(tmp_path, checkpoint_file=new))
+        answered.set()
+        await eventually(lambda: numbers(new) == [1])
+        assert work.problem() is None
 
 
 # Retention
@@ -418,6 +441,29 @@ async def test_the_chain_is_walked_every_day(journal: SqliteJournal, clock: Manu
     await asyncio.wait(tasks)
 
 
+async def test_a_walk_that_failed_is_done_again_within_minutes(
+    journal: SqliteJournal, clock: ManualClock, tmp_path: Path
+) -> None:
+    telemetry = Telemetry()
+    told: list[bool] = []
+    telemetry.observer.chain_verified = lambda report: told.append(report.intact)  # type: ignore[method-assign]
+    keeping = keeping_over(
+        journal, checkpoints=SqliteCheckpoints(journal), pruner=SqlitePruner(journal), not_beyond=lambda: None,
+        resolve=resolve, observer=telemetry.observer, clock=clock,
+    )  # fmt: skip
+    await journal.close()
+    ((_, walk), *others) = keeping.works()
+    for _, other in others:
+        other.close()
+    task = asyncio.create_task(walk)
+    await eventually(lambda: any(not done.done() for _, _, done in clock._sleepers), "it waits")
+    await journal.open()
+    await later(clock, WALK_RETRY)
+    await eventually(lambda: told == [True])
+    task.cancel()
+    await asyncio.wait([task])
+
+
 # The whole daemon
 
 
@@ -475,7 +521,7 @@ async def test_a_daemon_whose_trail_was_pruned_says_so_everywhere(
     await SqlitePruner(journal).believe(clock.now() - timedelta(days=2))  # as after some hours
     await journal.close()
     async with running(config, sandbox, clock) as run:
-        await eventually(lambda: run.daemon.journal.first_seq == before + 1)
+        await eventually(lambda: next(audit.read_file(tmp_path / "sitebind.db")).seq == before + 1)
         chain = await run.asked("GET", "/api/v1/audit/chain?fresh=1")
         assert (chain["intact"], chain["first"]) == (True, before + 1)
         assert (chain["pruned"]["last"], chain["pruned"]["key"]) == (before, key.public.fingerprint)

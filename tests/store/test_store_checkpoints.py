@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +44,9 @@ async def trail(path: Path, file: Path, key: Key) -> Path:
     await journal.open()
     for days in ((3,), (4,), (2,)):
         await fill(journal, days)
-        assert await SqliteCheckpoints(journal).write(file, key=key.secret, at=FIRST_DAY) == journal.last_seq
+        assert (
+            await SqliteCheckpoints(journal).write(file, key=key.secret, at=FIRST_DAY, seconds=60) == journal.last_seq
+        )
     await journal.close()
     return path
 
@@ -133,7 +137,7 @@ async def test_a_torn_line_spoils_no_other(trail: Path, file: Path, key: Key) ->
     assert verdicts(trail, file, key.public) == ["fits", "fits", "torn"]
     journal = SqliteJournal(trail)
     await journal.open()
-    await SqliteCheckpoints(journal).write(file, key=key.secret, at=FIRST_DAY)
+    await SqliteCheckpoints(journal).write(file, key=key.secret, at=FIRST_DAY, seconds=60)
     await journal.close()
     assert verdicts(trail, file, key.public) == ["fits", "fits", "torn", "fits"]
 
@@ -157,7 +161,7 @@ async def test_what_was_acknowledged_is_signed_whatever_became_of_the_file(trail
     await journal.open()
     head = journal.head
     rewritten(trail)
-    await SqliteCheckpoints(journal).write(file, key=key.secret, at=FIRST_DAY)
+    await SqliteCheckpoints(journal).write(file, key=key.secret, at=FIRST_DAY, seconds=60)
     await journal.close()
     assert (seals(file)[-1].seq, seals(file)[-1].hash) == head
 
@@ -181,6 +185,34 @@ async def test_a_restored_backup_is_named_beside_what_it_cost(trail: Path, file:
 # Where it is written to
 
 
+async def test_a_checkpoint_waits_for_one_that_nobody_waits_for_any_more(
+    trail: Path, file: Path, key: Key, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a stop: the write under way was cancelled, and the last one comes behind it."""
+    began, goes_on = asyncio.Event(), threading.Event()
+    loop, really = asyncio.get_running_loop(), append
+
+    def slowly(path: Path, seal: Seal) -> None:
+        loop.call_soon_threadsafe(began.set)
+        goes_on.wait()
+        really(path, seal)
+
+    journal = SqliteJournal(trail)
+    await journal.open()
+    writing = SqliteCheckpoints(journal)
+    monkeypatch.setattr(checkpoints, "append", slowly)
+    first = asyncio.create_task(writing.write(file, key=key.secret, at=FIRST_DAY, seconds=60))
+    await began.wait()
+    first.cancel()
+    await asyncio.wait([first])
+    last = asyncio.create_task(writing.write(file, key=key.secret, at=FIRST_DAY, seconds=60))
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert await last == 9
+    await journal.close()
+    assert [seal.seq for seal in seals(file)] == [3, 7, 9, 9, 9]
+
+
 async def test_what_keeps_it_from_being_written_is_said(trail: Path, key: Key, tmp_path: Path) -> None:
     journal = SqliteJournal(trail)
     await journal.open()
@@ -194,7 +226,7 @@ async def test_what_keeps_it_from_being_written_is_said(trail: Path, key: Key, t
             (Path("/dev/full"), "it is no file"),
         ):
             with pytest.raises(SealingFailed, match=reason) as caught:
-                await writing.write(place, key=key.secret, at=FIRST_DAY)
+                await writing.write(place, key=key.secret, at=FIRST_DAY, seconds=60)
             assert str(place) in str(caught.value)
             assert "[daemon] checkpoint_file" in caught.value.remedy
     finally:
@@ -226,6 +258,12 @@ def _umask() -> int:
 
 
 # Keys
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f".points.key.{os.getpid()}.new").write_text("half a key")
+    make_key(tmp_path / "points.key")
+    assert [one.name for one in tmp_path.iterdir()] == ["points.key"]
 
 
 def test_a_key_is_made_whole_private_and_never_over_another(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from daemon.audit_ports import SealingFailed
 from daemon.ports import AuditFilter, ChainReport, JournalUnavailable, Seal, Secret
-from daemon.store import audit, connection
+from daemon.store import audit, connection, finding
 from daemon.store.anchors import INSERT, newest_anchor, told_of
 from daemon.store.chain import START, link
 from daemon.store.copying import copied
@@ -282,6 +282,25 @@ async def test_what_is_searched_and_exported_begins_where_the_trail_begins(prune
     await journal.close()
 
 
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_an_export_that_a_pruning_overtakes_is_broken_off(
+    journal: SqliteJournal, key: Key, newest_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole it would have a gap, and look forged. One that has read what goes is well."""
+    monkeypatch.setattr(finding, "PAGE", 2)
+    await fill(journal, (3, 4, 2))
+    export = journal.export(AuditFilter(newest_first=newest_first), "jsonl")
+    await anext(export)
+    await prune(journal, key, before=2)
+    with pytest.raises(JournalUnavailable, match="records were pruned during the export; export again"):
+        await anext(export)
+    text = b"".join([piece async for piece in journal.export(AuditFilter(), "jsonl")]).decode()
+    assert audit.verify_export(text.splitlines()).intact
+    export = journal.export(AuditFilter(), "jsonl")
+    await anext(export)
+    assert len([piece async for piece in export]) == 1
+
+
 def test_an_export_that_does_not_hold_the_record_has_no_anchor(pruned: Path) -> None:
     lines = list(audit.export_file(pruned, "jsonl"))
     assert audit.verify_export(lines[:2]).anchor is None
@@ -359,6 +378,24 @@ def test_damaged_anchors_are_named(pruned: Path, tamper: Tamper) -> None:
     report = both(pruned)
     assert not report.intact
     assert "the anchors of the trail cannot be read" in report.reason
+
+
+async def test_anchors_whose_page_is_gone_are_named_and_stop_no_start(pruned: Path) -> None:
+    with closing(sqlite3.connect(pruned)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'audit_anchors'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with pruned.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    journal = SqliteJournal(pruned)
+    await journal.open()
+    assert journal.first_seq == 8
+    assert await journal.append(signing.entry(9)) == 11
+    report = await journal.verify()
+    await journal.close()
+    assert not report.intact
+    assert "the anchors of the trail cannot be read" in report.reason
+    assert both(pruned).reason == report.reason
 
 
 async def test_a_cut_tail_shows_by_the_state_of_a_site_as_before(pruned: Path, tamper: Tamper) -> None:
