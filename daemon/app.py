@@ -119,7 +119,7 @@ def compose(
         observer=observer,
         clock=clock,
     )
-
+    journal.sealed_with(keeping.key)
     configuration = Configuration(
         path,
         read=read_config,

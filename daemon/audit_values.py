@@ -79,11 +79,16 @@ class Seal:
     signature: str = ""
 
 
+Signer = Literal["own", "other", "unchecked"]
+"""By the key that signs now, by another one than it says itself, or nobody has looked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainReport:
     """What a verification of the audit chain found; `broken_at` is the first bad sequence number.
 
-    `anchor` is behind which the trail begins, where older records were pruned.
+    `anchor` is behind which the trail begins, where older records were pruned; `signer` is who proved to have signed
+    it.
     """
 
     intact: bool
@@ -94,6 +99,7 @@ class ChainReport:
     broken_at: int | None = None
     reason: str = ""
     anchor: Seal | None = None
+    signer: Signer = "unchecked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -186,7 +186,9 @@ def _numbers(lines: list[str]) -> Iterator[int]:
 def _document(found: _Found) -> dict[str, Any]:
     told = None if found.checkpoints is None else [asdict(one) for one in found.checkpoints]
     more = {"checkpoints": told, "anchor_signed": found.anchor_signed, "doubt": found.doubt}
-    return {**asdict(found.report), **more}
+    told_of_chain = asdict(found.report)
+    del told_of_chain["signer"]  # of the daemon, which knows its own key; here `anchor_signed` says it
+    return {**told_of_chain, **more}
 
 
 def _verdict(found: _Found) -> Iterator[str]:

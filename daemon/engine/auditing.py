@@ -122,6 +122,7 @@ def _status(report: ChainReport, at: datetime) -> ChainStatus:
         reason=report.reason,
         first=report.first,
         anchor=report.anchor,
+        signer=report.signer,
     )
 
 

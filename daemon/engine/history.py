@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from daemon.audit_values import Signer
 from daemon.ports import AuditRecord, Seal
 from states import Snapshot, State
 
@@ -45,7 +46,7 @@ class StateHistory:
 class ChainStatus:
     """What a walk of the audit chain found that ended at `checked_at`; `head` is the hash of its last record.
 
-    `anchor` is behind which the trail begins, where older records were pruned.
+    `anchor` is behind which the trail begins, where older records were pruned; `signer` is who has signed it.
     """
 
     intact: bool
@@ -56,6 +57,7 @@ class ChainStatus:
     reason: str = ""
     first: int = 0
     anchor: Seal | None = None
+    signer: Signer = "unchecked"
 
 
 def intervals_of(records: Iterable[AuditRecord]) -> tuple[StateInterval, ...]:

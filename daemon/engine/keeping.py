@@ -11,12 +11,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Final, Protocol
 
 from daemon.audit_ports import Checkpoints, Pruner
-from daemon.config.model import DaemonSettings
+from daemon.config.model import DaemonSettings, SecretSource
+from daemon.config.secrets import SecretUnreadable
 from daemon.engine.checkpoints import Checkpointing
 from daemon.engine.retention import Retention
 from daemon.engine.signin import Resolve
 from daemon.engine.waiting import pause
-from daemon.ports import Clock, Journal, JournalUnavailable, Observer
+from daemon.ports import Clock, Journal, JournalUnavailable, Observer, Secret
 from states import Problem
 
 _log = logging.getLogger("sitebind.keeping")
@@ -51,6 +52,7 @@ def keeping_over(
         journal,
         checkpointing=Checkpointing(checkpoints, resolve=resolve, observer=observer, clock=clock),
         retention=Retention(pruner, begun_behind=journal.last_seq, not_beyond=not_beyond, resolve=resolve, clock=clock),
+        resolve=resolve,
         observer=observer,
         clock=clock,
     )
@@ -65,12 +67,15 @@ class Keeping:
         *,
         checkpointing: Checkpointing,
         retention: Retention,
+        resolve: Resolve,
         observer: Observer,
         clock: Clock,
     ) -> None:
         self._journal = journal
         self._checkpointing = checkpointing
         self._retention = retention
+        self._resolve = resolve
+        self._key: SecretSource | None = None
         self._observer = observer
         self._clock = clock
         self._in_doubt = asyncio.Event()
@@ -79,6 +84,16 @@ class Keeping:
         """These settings are in force now."""
         self._checkpointing.apply(settings)
         self._retention.apply(settings)
+        if settings.checkpoint_key != self._key:
+            self._key = settings.checkpoint_key
+            self.doubt()  # the anchor has not been judged by this one
+
+    async def key(self) -> Secret | None:
+        """The key that signs anchors now; None where there is none, or it cannot be read, which its users say."""
+        try:
+            return None if self._key is None else await self._resolve(self._key)
+        except SecretUnreadable:
+            return None
 
     def problems(self) -> tuple[Problem, ...]:
         """What cannot be done, while that is so."""
@@ -96,7 +111,7 @@ class Keeping:
         await self._checkpointing.close()
 
     def doubt(self) -> None:
-        """The disk has failed in between: walk the chain anew, and soon."""
+        """Something has changed, or the disk has failed in between: walk the chain anew, and soon."""
         self._in_doubt.set()
 
     async def _walk(self) -> None:

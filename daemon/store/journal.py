@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -22,6 +22,7 @@ from daemon.ports import (
     ExportFormat,
     JournalEntry,
     JournalUnavailable,
+    Secret,
 )
 from daemon.store.anchors import first_seq, oldest_in, walk_begun
 from daemon.store.audit import known_end, read_records, walk_on
@@ -30,6 +31,7 @@ from daemon.store.connection import close_quietly, connect_reader, make_private,
 from daemon.store.finding import Export, Search, moves
 from daemon.store.holder import Holder
 from daemon.store.rows import REPORT_COLUMNS, document_of, record_of, report_of, report_row, snapshot_of
+from daemon.store.signing import judged_by
 from daemon.store.trouble import unavailable
 from daemon.store.writer import Prepared, Statement, Writer
 from states import Snapshot
@@ -58,6 +60,11 @@ class SqliteJournal:
         self._writer: Writer | None = None
         self._reader: aiosqlite.Connection | None = None
         self._first_seq = 1
+        self._key: Callable[[], Awaitable[Secret | None]] | None = None
+
+    def sealed_with(self, key: Callable[[], Awaitable[Secret | None]]) -> None:
+        """Ask this for the key that signs anchors, with which `verify` judges the newest one."""
+        self._key = key
 
     async def open(self) -> None:
         """Take the lock, bring the schema up to date, start the writer.
@@ -187,7 +194,8 @@ class SqliteJournal:
             if walk.intact or oldest == await self.read(oldest_in):
                 break
         walk.must_reach(known)
-        return walk.report()
+        key = None if self._key is None else await self._key()
+        return walk.report() if key is None else judged_by(key, walk.report())
 
     def _told(self, rows: list[Row]) -> None:
         self._committed(len(rows))

@@ -23,7 +23,7 @@ from daemon.store.audit import walk_on
 from daemon.store.chain import Head, Row, Walk, moment
 from daemon.store.connection import transaction
 from daemon.store.journal import CHUNK, SqliteJournal
-from daemon.store.signing import SigningKey, UnusableKey
+from daemon.store.signing import SigningKey, UnusableKey, judged_by
 from states import DAEMON
 
 SLICE: Final = 500
@@ -78,6 +78,10 @@ class SqlitePruner:
 
     async def prune(self, what: Prunable, *, key: Secret, at: datetime) -> Seal:
         anchor = _signed(what, key, at)
+        # A forged one must not vanish behind a genuine one.
+        report = judged_by(key, (await self._journal.read(walk_begun)).report())
+        if not report.intact:
+            raise _broken(f"the trail is broken at record {report.broken_at}: {report.reason}")
         entry = JournalEntry(
             at=at,
             site="",

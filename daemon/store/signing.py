@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from daemon.durable import sync
-from daemon.ports import Seal
+from daemon.ports import ChainReport, Seal, Secret
 from daemon.store.chain import canonical
 
 if TYPE_CHECKING:
@@ -88,6 +88,26 @@ class SigningKey:
         """The same, signed."""
         named = replace(seal, key=self.public.fingerprint, signature="")
         return replace(named, signature=base64.b64encode(self._key.sign(statement(named))).decode())
+
+
+def judged_by(key: Secret, report: ChainReport) -> ChainReport:
+    """The report of a whole walk, broken where its anchor says to be signed with this key and is not.
+
+    An anchor of another key is no fault: keys are changed.
+    """
+    anchor = report.anchor
+    if anchor is None or not report.intact:
+        return report
+    try:
+        public = SigningKey.from_pem(key.reveal()).public
+    except UnusableKey:
+        return report  # who signs with it says so
+    if public.fingerprint != anchor.key:
+        return replace(report, signer="other")
+    if public.signed(anchor):
+        return replace(report, signer="own")
+    reason = f"the anchor of the records up to {anchor.seq} was forged: its signature does not fit checkpoint_key"
+    return replace(report, intact=False, broken_at=anchor.seq + 1, reason=reason)
 
 
 def _loaded(text: str) -> Ed25519PrivateKey | None:

@@ -525,6 +525,7 @@ async def test_a_daemon_whose_trail_was_pruned_says_so_everywhere(
         chain = await run.asked("GET", "/api/v1/audit/chain?fresh=1")
         assert (chain["intact"], chain["first"]) == (True, before + 1)
         assert (chain["pruned"]["last"], chain["pruned"]["key"]) == (before, key.public.fingerprint)
+        assert (await run.daemon.front.chain()).signer == "own"
         url = f"{run.daemon.web.url}/api/v1/events"
         async with run.http.get(url, headers={"Last-Event-ID": "2"}) as answer:
             stream = Stream(answer)

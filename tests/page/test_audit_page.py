@@ -76,7 +76,12 @@ async def test_where_a_pruned_trail_begins_is_told(visitor: Visitor, engine: Mem
     engine.chain_status = replace(engine.chain_status, anchor=anchor)
     seen = await visitor.open(PAGE)
     assert "The records up to 7 were pruned 2026-03-04 11:00" in seen.words
-    assert f"their anchor is signed by {'f' * 64}" in seen.words
+    assert f"their anchor says that it was signed by {'f' * 64}" in seen.words
+    assert "which is not checked here." in seen.words
+    engine.chain_status = replace(engine.chain_status, signer="other")
+    assert "another key than checkpoint_key." in (await visitor.open(PAGE)).words
+    engine.chain_status = replace(engine.chain_status, signer="own")
+    assert f"their anchor is signed by checkpoint_key, {'f' * 64}" in (await visitor.open(PAGE)).words
 
 
 async def test_a_broken_chain_is_told_with_what_to_do(visitor: Visitor, engine: MemoryEngine) -> None:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from daemon.audit_ports import SealingFailed
 from daemon.ports import AuditFilter, ChainReport, JournalUnavailable, Seal, Secret
-from daemon.store import audit, connection, finding
+from daemon.store import audit, connection, finding, pruning
 from daemon.store.anchors import INSERT, newest_anchor, told_of
 from daemon.store.chain import START, link
 from daemon.store.copying import copied
@@ -344,6 +344,36 @@ async def test_a_forged_anchor_with_a_record_of_its_own_shows_by_its_signature(
     assert anchor is not None
     claimed = replace(report, anchor=replace(anchor, key=key.public.fingerprint))
     assert "was forged" in anchor_doubt(claimed, [key.public])
+
+
+async def test_the_daemon_judges_the_anchor_by_its_own_key(
+    journal: SqliteJournal, key: Key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another key is no alarm, since keys are changed; the own one with a signature that does not fit is."""
+    await fill(journal, (3, 4, 2))
+    await prune(journal, key, before=1)
+    assert (await journal.verify()).signer == "unchecked"
+    other, now = Key(tmp_path / "other.key"), key
+
+    async def current() -> Secret:
+        return now.secret
+
+    journal.sealed_with(current)
+    assert (await journal.verify()).signer == "own"
+    now = other
+    report = await journal.verify()
+    assert (report.intact, report.signer) == (True, "other")
+    genuine = pruning._signed
+    monkeypatch.setattr(pruning, "_signed", lambda *what: replace(genuine(*what), signature="AAAA"))
+    await prune(journal, other, before=2)
+    monkeypatch.undo()
+    report = await journal.verify()
+    assert (report.intact, report.broken_at) == (False, 8)
+    assert "its signature does not fit checkpoint_key" in report.reason
+    with pytest.raises(SealingFailed, match="broken at record 8: the anchor"):
+        await prune(journal, other, before=20)
+    now = key
+    assert (await journal.verify()).intact
 
 
 def test_a_checkpoint_serves_nobody_as_an_anchor(key: Key) -> None:
