@@ -24,6 +24,7 @@ MODULES: tuple[str, ...] = (
     "api",
     "rude",
     "parsers",
+    "calls",
 )
 """The modules beside this one; each has `figures(*, long: bool) -> Iterable[Figure]` and raises a broken promise."""
 
