@@ -187,8 +187,8 @@ async def test_a_second_place_that_never_answers_keeps_nobody(
 async def test_a_checkpoint_under_way_says_nothing_about_another_place(
     journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path
 ) -> None:
-    """The settings change while one is written: the new place has none yet, whatever became of the old one."""
-    old, new = tmp_path / "nowhere" / "points.jsonl", tmp_path / "new.jsonl"
+    """The settings change while one is written: the new place has none yet, whatever the old one has."""
+    old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
     asked, answered = asyncio.Event(), asyncio.Event()
 
     async def slowly(source: SecretSource) -> Secret:
@@ -204,7 +204,7 @@ async def test_a_checkpoint_under_way_says_nothing_about_another_place(
         work.apply(settings_with(tmp_path, checkpoint_file=new))
         answered.set()
         await eventually(lambda: numbers(new) == [1])
-        assert work.problem() is None
+        assert (numbers(old), work.problem()) == ([1], None)
 
 
 # Retention

@@ -247,6 +247,7 @@ async def test_an_anchor_whose_answer_was_lost_is_not_made_once_more(path: Path,
         await prune(journal, key, before=1)
     journal.append_with = append  # type: ignore[method-assign]
     assert journal.first_seq == 1
+    assert await prune(journal, key, before=1) is None
     assert await prune(journal, key, before=2) == 7
     assert journal.first_seq == 8
     assert (await journal.verify()).intact
