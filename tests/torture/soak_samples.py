@@ -37,12 +37,11 @@ def look(pid: int, database: Path, *, exposition: str, operations: int) -> Sampl
 
 def _of_the_process(pid: int) -> dict[str, float]:
     here = Path(f"/proc/{pid}")
-    memory = dict(re.findall(r"^(Rss|Pss|Pss_Anon):\s+(\d+) kB", (here / "smaps_rollup").read_text(), re.MULTILINE))
+    memory = dict(re.findall(r"^(Rss):\s+(\d+) kB", (here / "smaps_rollup").read_text(), re.MULTILINE))
     return {
         "descriptors": float(sum(1 for _ in (here / "fd").iterdir())),
         "threads": float(sum(1 for _ in (here / "task").iterdir())),
         "resident": float(memory["Rss"]),
-        "proportional": float(memory["Pss"]),
     }
 
 

@@ -74,6 +74,6 @@ def test_a_sample_tells_the_trail_from_the_rest(tmp_path: Path) -> None:
     assert sample.values["database but the audit trail"] == 8
     assert sample.values["write-ahead log"] > 0
     assert sample.values["tasks"] == 7
-    assert sample.values["resident"] >= sample.values["proportional"] > 0
+    assert sample.values["resident"] > 0
     assert sample.values["descriptors"] > 2
     assert sample.values["threads"] >= 1
