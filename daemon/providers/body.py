@@ -24,13 +24,17 @@ def encoded(
 
 
 def decoded(body: bytearray) -> Any:
-    """Decode JSON; None for anything else, and for JSON so deep, or with such texts, that it was made to hurt."""
+    """Decode JSON; None for anything else, and for JSON so deep that it was made to hurt.
+
+    Half a character becomes U+FFFD: nobody could write it down, send it on or take its digest, and a company's name
+    with one is no reason not to bind.
+    """
     try:
         text = body.decode(jsonlib.detect_encoding(body))
         found = jsonlib.loads(text)
         if _HALF in text.lower():
-            # Half a character is no text: nobody could write it down, send it on, or take its digest.
-            jsonlib.dumps(found, ensure_ascii=False).encode()
+            halves = jsonlib.dumps(found, ensure_ascii=False).encode("utf-16", "surrogatepass")
+            found = jsonlib.loads(halves.decode("utf-16", "replace"))
     except (ValueError, RecursionError):
         return None
     return found
