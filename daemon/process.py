@@ -120,9 +120,13 @@ class _Want:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        message = str(context.get("message"))
+        if isinstance(error, ValueError) and "_start_serving(" in message:
+            # A second after a shortage the loop listens again for each try that failed, also where we closed meanwhile.
+            _log.debug("the loop would listen again on what is closed by now")
+            return
         # Only what the loop says of a listener: any other failure for want of something has its own traceback.
-        listening = "accept" in str(context.get("message"))
-        if not listening or not isinstance(error, OSError) or error.errno not in _WANT:
+        if "accept" not in message or not isinstance(error, OSError) or error.errno not in _WANT:
             loop.default_exception_handler(context)
         elif self._said_at is None or loop.time() - self._said_at >= _SAY_AGAIN:
             self._said_at = loop.time()

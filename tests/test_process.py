@@ -48,6 +48,19 @@ def test_a_shortage_is_said_once_a_minute_with_a_remedy(
     assert "Traceback" not in caplog.text
 
 
+def test_listening_again_on_what_was_closed_meanwhile_is_no_defect(
+    loop: Loop, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stop within a second of a shortage: hundreds of tracebacks kept the loop from ending its tasks."""
+    loop.set_exception_handler(_Want())
+    message = "Exception in callback BaseSelectorEventLoop._start_serving(<a listener>, 1024, None, None)"
+    loop.call_exception_handler({"message": message, "exception": ValueError("Invalid file descriptor: -1")})
+    loop.call_exception_handler({"message": "Exception in callback other()", "exception": ValueError("a defect")})
+    loop.close()
+    assert "Invalid file descriptor" not in caplog.text
+    assert "a defect" in caplog.text
+
+
 def test_the_same_want_elsewhere_keeps_its_traceback(loop: Loop, caplog: pytest.LogCaptureFixture) -> None:
     """Of a task that failed for want of a descriptor somebody must learn which one it was."""
     loop.set_exception_handler(_Want())

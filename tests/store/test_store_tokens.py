@@ -97,7 +97,7 @@ async def test_a_database_of_the_first_schema_gets_the_table(chain: Path) -> Non
     with closing(sqlite3.connect(chain)) as connection:
         connection.executescript(
             "DROP TABLE tokens; DROP INDEX audit_by_time; DROP INDEX audit_by_actor; DROP INDEX audit_by_event; "
-            "DROP INDEX audit_moves; DELETE FROM migrations WHERE number > 1;"
+            "DROP INDEX audit_moves; DROP TABLE audit_anchors; DELETE FROM migrations WHERE number > 1;"
         )
     journal = SqliteJournal(chain)
     await journal.open()

@@ -158,7 +158,7 @@ async def test_a_log_that_cannot_be_folded_in_at_the_end_is_only_a_warning(
         raise sqlite3.OperationalError("no room")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(writer_module, "checkpoint", fails)
+        patch.setattr(writer_module, "fold", fails)
         await journal.close()
     assert "the write-ahead log was left behind" in caplog.text
     await journal.open()
