@@ -140,6 +140,7 @@ async def test_all_bind_in_their_slots_and_are_restarted_at_once_and_checked_in_
     assert most_in_a_second(raw(service)) <= 2 * PACE
 
 
+@pytest.mark.timeout(400)
 async def test_an_hour_without_the_service_ends_without_a_herd(
     config: Path, clock: SettledClock, service: Service
 ) -> None:

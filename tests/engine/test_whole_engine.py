@@ -343,6 +343,7 @@ KILLED_IN_ITS_UNBIND = [
 
 
 # Not shrunk: a history is short, and each costs a fifth of a second.
+@pytest.mark.timeout(400)
 @settings(max_examples=EXAMPLES, phases=(Phase.explicit, Phase.generate))
 @example(plan=CANCELLED_IN_ITS_SIGN_IN, lifetime=None)
 @example(plan=KILLED_IN_ITS_UNBIND, lifetime=None)
