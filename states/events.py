@@ -282,8 +282,6 @@ def _summary(binding: HeldBinding) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    if type(value) in (str, int, bool):
-        return value
     match value:
         case Fault():
             return value.code
