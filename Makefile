@@ -102,17 +102,8 @@ $(VENV)/.kerberos: $(VENV)/.runtime requirements/kerberos.txt | parts
 	@$(LOCKED) requirements/kerberos.txt
 	@touch $@
 
-$(VENV)/.opentelemetry: $(VENV)/.dev requirements/opentelemetry.txt
-	@echo 'Installing the extra opentelemetry'
-	@$(LOCKED) requirements/opentelemetry.txt
-	@touch $@
-
-$(VENV)/.supply: $(VENV)/.dev requirements/supply.txt
-	@echo 'Installing what looks at where our parts come from'
-	@$(LOCKED) requirements/supply.txt
-	@touch $@
-
-$(VENV)/.bench: $(VENV)/.dev requirements/bench.txt
-	@echo 'Installing what only the bench compares with'
-	@$(LOCKED) requirements/bench.txt
+# What only some verbs need, and each wants installed beside the tools.
+$(VENV)/.opentelemetry $(VENV)/.supply $(VENV)/.bench: $(VENV)/.%: $(VENV)/.dev requirements/%.txt
+	@echo 'Installing requirements/$*.txt'
+	@$(LOCKED) requirements/$*.txt
 	@touch $@

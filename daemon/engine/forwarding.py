@@ -17,6 +17,7 @@ from daemon.audit_ports import Outbox, Receivers
 from daemon.audit_values import ForwardFormat, Receiver
 from daemon.config.model import DaemonSettings
 from daemon.engine.delivery import Delivery, Progress
+from daemon.engine.lasting import LastingProblem
 from daemon.engine.operations import Check
 from daemon.engine.tasks import Tasks
 from daemon.engine.waiting import pause
@@ -83,7 +84,7 @@ class Forwarder:
         self._chance = chance
         self._plan: _Plan | None = None
         self._progress: Progress | None = None
-        self._problem: Problem | None = None
+        self._lasting = LastingProblem("audit-forward-failing", "the audit trail is sent on", clock=clock)
         self._failures = 0
         self._stood_at = 0
         self._changed = asyncio.Event()
@@ -96,7 +97,7 @@ class Forwarder:
         plan = _plan_of(settings)
         if plan == self._plan:
             return
-        self._plan, self._problem, self._failures = plan, None, 0
+        self._plan, self._lasting.problem, self._failures = plan, None, 0
         if plan is None:
             self._progress = None
         self._changed.set()
@@ -116,11 +117,12 @@ class Forwarder:
 
     def problem(self) -> Problem | None:
         """Why records wait, while they do because of the receiver."""
-        if self._problem is None:
+        problem = self._lasting.problem
+        if problem is None:
             return None
         waiting = self._waiting()
         said = f"{waiting} record{'s' if waiting != 1 else ''} wait{'s' if waiting == 1 else ''} for it"
-        return replace(self._problem, text=f"{self._problem.text}. {said}.")
+        return replace(problem, text=f"{problem.text}. {said}.")
 
     def check(self) -> Check | None:
         """A line for the health answer; None where there is no receiver."""
@@ -215,25 +217,16 @@ class Forwarder:
     def _moved(self) -> None:
         """It works again when something was delivered; that it was sent only says that somebody listens."""
         progress = self._progress
-        if self._problem is not None and progress is not None and progress.delivered > self._stood_at:
-            _log.warning("the audit trail is sent on again; it was not since %s", self._problem.since.isoformat())
-            self._problem, self._failures = None, 0
+        if progress is not None and progress.delivered > self._stood_at:
+            self._lasting.over()
+            self._failures = 0
         self._tell()
 
     def _failed(self, plan: _Plan, failure: _Failure) -> None:
         self._failures += 1
         text = f"The audit trail cannot be sent to {plan.receiver}: {failure.detail}"
-        since = self._clock.now() if self._problem is None else self._problem.since
-        if self._problem is None or self._problem.text != text:
-            _log.warning("%s. What to do: %s", text, failure.remedy)
+        self._lasting.failed(text, f"{failure.remedy} {_BY_ITSELF}")
         self._stood_at = self._progress.delivered if self._progress is not None else 0
-        self._problem = Problem(
-            code="audit-forward-failing",
-            severity="warning",
-            text=text,
-            remedy=f"{failure.remedy} {_BY_ITSELF}",
-            since=since,
-        )
         if self._progress is not None:
             self._progress.sent = self._progress.delivered
         self._tell(failures=1)

@@ -40,21 +40,8 @@ START = Head(0, GENESIS)
 
 def canonical(value: object) -> str:
     """Canonical JSON. Raises TypeError for a float, a key that is not text, or what JSON does not know."""
-    if type(value) is dict and (text := _flat(value)) is not None:
-        return text
     _refuse(value)
     return _ENCODER.encode(value)
-
-
-def _flat(value: dict[Any, Any]) -> str | None:
-    """The same for an object of text and whole numbers, which nearly all details are; None for any other."""
-    parts = []
-    for key, item in value.items():
-        kind = type(item)
-        if type(key) is not str or (kind is not str and kind is not int):
-            return None
-        parts.append((key, f"{quoted(key)}:{quoted(item) if kind is str else item}"))
-    return f"{{{','.join([text for _, text in sorted(parts)])}}}"
 
 
 def _refuse(value: object) -> None:

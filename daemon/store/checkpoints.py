@@ -20,11 +20,10 @@ from daemon.durable import sync
 from daemon.ports import Seal, Secret
 from daemon.store.chain import Head, moment
 from daemon.store.journal import SqliteJournal
-from daemon.store.signing import SigningKey, UnusableKey, line, seal_of
+from daemon.store.signing import line, seal_of, sealed_by
 from daemon.threads import AllTaken, Threads
 
 _MEND: Final = "Make it writable for the daemon's user, or name another file in [daemon] checkpoint_file."
-_KEY: Final = "Put the key back, or make another one with `sitebind audit key --new PATH`."
 
 
 class SqliteCheckpoints:
@@ -65,12 +64,7 @@ class SqliteCheckpoints:
 
 def checkpoint(head: Head, *, records: int, key: Secret, at: datetime) -> Seal:
     """A signed checkpoint of a trail that ends in `head` and holds so many records. Raises `SealingFailed`."""
-    seal = Seal(kind="checkpoint", seq=head.seq, hash=head.hash, count=records, at=moment(at))
-    try:
-        return SigningKey.from_pem(key.reveal()).sealed(seal)
-    except UnusableKey as error:
-        words = f"[daemon] checkpoint_key {error}"
-    raise SealingFailed(words, _KEY)
+    return sealed_by(key, Seal(kind="checkpoint", seq=head.seq, hash=head.hash, count=records, at=moment(at)))
 
 
 def append(path: Path, seal: Seal) -> None:

@@ -23,7 +23,7 @@ from daemon.store.audit import walk_on
 from daemon.store.chain import Head, Row, Walk, moment
 from daemon.store.connection import transaction
 from daemon.store.journal import CHUNK, SqliteJournal
-from daemon.store.signing import SigningKey, UnusableKey, judged_by
+from daemon.store.signing import judged_by, sealed_by
 from states import DAEMON
 
 SLICE: Final = 500
@@ -77,7 +77,8 @@ class SqlitePruner:
         return Prunable(last=last.seq, hash=last.hash, count=last.seq - first + 1, before=before)
 
     async def prune(self, what: Prunable, *, key: Secret, at: datetime) -> Seal:
-        anchor = _signed(what, key, at)
+        seal = Seal(kind="anchor", seq=what.last, hash=what.hash, count=what.count, at=moment(at))
+        anchor = sealed_by(key, seal)
         # A forged one must not vanish behind a genuine one.
         report = judged_by(key, (await self._journal.read(walk_begun)).report())
         if not report.intact:
@@ -180,12 +181,3 @@ def _time_in(text: str) -> datetime | None:
         return datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def _signed(what: Prunable, key: Secret, at: datetime) -> Seal:
-    anchor = Seal(kind="anchor", seq=what.last, hash=what.hash, count=what.count, at=moment(at))
-    try:
-        return SigningKey.from_pem(key.reveal()).sealed(anchor)
-    except UnusableKey as error:
-        words = f"[daemon] checkpoint_key {error}"
-    raise SealingFailed(words, "Put the key back, or make another one with `sitebind audit key --new PATH`.")

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from daemon.audit_ports import SealingFailed
 from daemon.durable import sync
 from daemon.ports import ChainReport, Seal, Secret
 from daemon.store.chain import canonical
@@ -88,6 +89,15 @@ class SigningKey:
         """The same, signed."""
         named = replace(seal, key=self.public.fingerprint, signature="")
         return replace(named, signature=base64.b64encode(self._key.sign(statement(named))).decode())
+
+
+def sealed_by(key: Secret, seal: Seal) -> Seal:
+    """The seal, signed with `[daemon] checkpoint_key`. Raises `SealingFailed` for a key that cannot sign."""
+    try:
+        return SigningKey.from_pem(key.reveal()).sealed(seal)
+    except UnusableKey as error:
+        words = f"[daemon] checkpoint_key {error}"
+    raise SealingFailed(words, "Put the key back, or make another one with `sitebind audit key --new PATH`.")
 
 
 def judged_by(key: Secret, report: ChainReport) -> ChainReport:

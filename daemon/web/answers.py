@@ -36,15 +36,10 @@ def encode(document: Json) -> bytes:
 
 def answer(document: Json, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """A JSON response."""
-    return written(encode(document), status=status, headers=headers)
-
-
-def written(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A response of JSON that was encoded before."""
     own = _HEADERS.copy()
     if headers:
         own.update(headers)
-    return web.Response(body=body, status=status, headers=own)
+    return web.Response(body=encode(document), status=status, headers=own)
 
 
 def moment(at: datetime) -> str:

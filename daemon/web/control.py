@@ -11,12 +11,10 @@ from daemon.ports import BindReport
 from daemon.web.answers import (
     answer,
     bind_json,
-    encode,
     layers_json,
     moment_or_none,
     reload_json,
     site_json,
-    written,
 )
 from daemon.web.auth import Door, caller
 from daemon.web.errors import HttpProblem
@@ -34,7 +32,6 @@ class ControlHandlers:
         self._operations = operations
         self._door = door
         self._waits = waits
-        self._said: tuple[BindReport, bytes] | None = None
 
     async def reload(self, request: web.Request) -> web.Response:
         """200 applied or unchanged; 422 rejected: a problem document that holds the whole answer."""
@@ -91,13 +88,7 @@ class ControlHandlers:
             report = await self._ended(report, wait)
         status = 202 if report.state == "open" or not wait else 200
         location = f"/api/v1/sites/{report.site}/binds/{report.id}"
-        return written(self._encoded(report), status=status, headers={"Location": location})
-
-    def _encoded(self, report: BindReport) -> bytes:
-        """Of many who join one bind, each gets the same words."""
-        if self._said is None or self._said[0] != report:
-            self._said = (report, encode(bind_json(report)))
-        return self._said[1]
+        return answer(bind_json(report), status=status, headers={"Location": location})
 
     async def _ended(self, report: BindReport, wait: float) -> BindReport:
         waiting = self._operations.wait_for_bind(report.site, report.id, seconds=wait)

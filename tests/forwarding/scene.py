@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, cast
 from daemon.engine.forwarding import Forwarder
 from daemon.ports import AuditRecord, Clock, JournalEntry
 from daemon.sandbox import Sandbox
-from tests.running import LONGEST, Running, running, write
+from tests.running import Running, running, write
 
 BINDS_NOT = {
     "authentication_type": "application",
@@ -79,16 +78,6 @@ async def sending(folder: Path, clock: Clock, **options: str) -> AsyncIterator[S
     async with running(path, cast("Sandbox", None), clock) as run:
         await run.until(lambda: "default" in run.daemon.driver.snapshots and run.now().terms is not None)
         yield Sending(run, path)
-
-
-async def until(look: Callable[[], object], why: str = "") -> None:
-    """Wait for what others do in real time."""
-    try:
-        async with asyncio.timeout(LONGEST):
-            while not look():  # noqa: ASYNC110 - nobody sets an event for it
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        raise AssertionError(f"never came true: {why or look}") from None
 
 
 def numbers(heard: Iterable[Mapping[str, Any]]) -> list[int]:

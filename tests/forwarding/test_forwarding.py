@@ -13,7 +13,8 @@ from daemon.engine.forwarding import RETRY_CEILING
 from tests.acceptance.processes import a_free_port
 from tests.clock import ManualClock
 from tests.forwarding.listener import Listener, listening
-from tests.forwarding.scene import Sending, sending, until
+from tests.forwarding.scene import Sending, sending
+from tests.running import eventually
 
 
 def to(listener: Listener) -> dict[str, str]:
@@ -23,11 +24,11 @@ def to(listener: Listener) -> dict[str, str]:
 async def arrived(here: Sending, listener: Listener, *, connection: int = 0) -> int:
     """Wait until the last record was taken; its number."""
     journal = here.run.daemon.journal
-    await until(
+    await eventually(
         lambda: len(listener.taken) > connection and listener.numbers(connection)[-1:] == [journal.last_seq],
         "the last record",
     )
-    await until(lambda: here.forwarder._waiting() == 0, "it is known to be taken")
+    await eventually(lambda: here.forwarder._waiting() == 0, "it is known to be taken")
     return journal.last_seq
 
 
@@ -39,7 +40,7 @@ async def test_a_record_counts_as_delivered_when_the_connection_has_outlived_it(
         last = await arrived(here, listener)
         assert (here.forwarder.delivered(), await here.metric("position"), await here.metric("waiting")) == (0, 0, 0)
         await clock.advance(SETTLED + 0.1)
-        await until(lambda: here.forwarder.delivered() == last, "it is kept")
+        await eventually(lambda: here.forwarder.delivered() == last, "it is kept")
         assert await here.metric("position") == last
         assert await here.problem() is None
         (_, check) = (await here.run.asked("GET", "/-/healthy"))["checks"]
@@ -54,11 +55,11 @@ async def test_what_is_not_delivered_when_the_connection_breaks_is_sent_again(
     async with listening() as listener, sending(tmp_path, clock, **to(listener)) as here:
         settled = await arrived(here, listener)
         await clock.advance(SETTLED + 0.1)
-        await until(lambda: here.forwarder.delivered() == settled, "it is kept")
+        await eventually(lambda: here.forwarder.delivered() == settled, "it is kept")
         await here.record(3)
         last = await arrived(here, listener)
         listener.cut()
-        await until(here.forwarder.problem, "the loss is noticed")
+        await eventually(here.forwarder.problem, "the loss is noticed")
         await here.run.in_time(lambda: len(listener.taken) == 2)
         assert await arrived(here, listener, connection=1) == last
         assert listener.numbers(1) == list(range(settled + 1, last + 1))
@@ -69,7 +70,7 @@ async def test_a_receiver_that_ends_an_idle_connection_is_no_trouble(tmp_path: P
     async with listening() as listener, sending(tmp_path, clock, **to(listener)) as here:
         last = await arrived(here, listener)
         await clock.advance(SETTLED + 0.1)
-        await until(lambda: here.forwarder.delivered() == last, "it is kept")
+        await eventually(lambda: here.forwarder.delivered() == last, "it is kept")
         listener.cut()
         await here.record(1)
         await here.run.in_time(lambda: len(listener.taken) == 2)
@@ -84,7 +85,7 @@ async def test_who_takes_everything_and_hangs_up_never_counts_as_having_it(tmp_p
             await here.run.in_time(lambda n=connection: len(listener.taken) > n)
             await arrived(here, listener, connection=connection)
             listener.cut()
-            await until(lambda n=connection: here.forwarder._failures == n + 1, "it is noticed")
+            await eventually(lambda n=connection: here.forwarder._failures == n + 1, "it is noticed")
         problem = await here.problem()
         assert problem is not None
         assert "TLS where audit_forward says tcp://" in problem["remedy"]
@@ -95,7 +96,7 @@ async def test_a_receiver_that_is_away_is_a_problem_and_disturbs_nothing(tmp_pat
     """What failed, since when, how much waits, what to do; and it ends by itself. A wait is a minute at most."""
     port = a_free_port()
     async with sending(tmp_path, clock, audit_forward=f"tcp://127.0.0.1:{port}") as here:
-        await until(here.forwarder.problem, "nobody listens")
+        await eventually(here.forwarder.problem, "nobody listens")
         began = clock.now()
         await here.record(2)
         await here.run.in_time(lambda: here.forwarder._failures > 8, step=RETRY_CEILING / 4)
@@ -112,7 +113,7 @@ async def test_a_receiver_that_is_away_is_a_problem_and_disturbs_nothing(tmp_pat
             await clock.advance(RETRY_CEILING)
             await arrived(here, listener)
             await clock.advance(SETTLED + 0.1)
-            await until(lambda: here.forwarder.problem() is None, "it works")
+            await eventually(lambda: here.forwarder.problem() is None, "it works")
             assert here.forwarder._failures == 0
 
 
@@ -124,11 +125,11 @@ async def test_it_may_begin_with_what_happens_from_now_on(tmp_path: Path, clock:
     port = a_free_port()
     options = {"audit_forward": f"tcp://127.0.0.1:{port}", "audit_forward_from": "now"}
     async with sending(tmp_path, clock, **options) as here:
-        await until(here.forwarder.delivered, "it has begun")
+        await eventually(here.forwarder.delivered, "it has begun")
         began = here.forwarder.delivered() or 0
         assert began >= old
         await here.record(1)
-        await until(here.forwarder.problem, "nobody listens")
+        await eventually(here.forwarder.problem, "nobody listens")
     async with listening(port=port) as listener, sending(tmp_path, clock, **options) as here:
         await here.run.in_time(lambda: listener.taken and listener.numbers(0))
         assert listener.numbers(0)[0] == began + 1
@@ -139,7 +140,7 @@ async def test_another_receiver_gets_what_comes_next(tmp_path: Path, clock: Manu
     async with listening() as first, listening() as second, sending(tmp_path, clock, **to(first)) as here:
         settled = await arrived(here, first)
         await clock.advance(SETTLED + 0.1)
-        await until(lambda: here.forwarder.delivered() == settled, "it is kept")
+        await eventually(lambda: here.forwarder.delivered() == settled, "it is kept")
         await here.configure(**to(second))
         await arrived(here, second)
         assert second.numbers(0)[0] == settled + 1
@@ -155,7 +156,7 @@ async def test_nothing_is_sent_and_nothing_told_without_a_receiver(tmp_path: Pat
         await arrived(here, listener)
         assert here.forwarder.delivered() == 0
         await here.configure()
-        await until(lambda: not listener.open, "it is let go")
+        await eventually(lambda: not listener.open, "it is let go")
         await here.record(1)
         assert here.forwarder.delivered() is None
         assert len(listener.taken) == 1
@@ -168,14 +169,14 @@ async def test_a_stop_sends_what_was_recorded_in_it(tmp_path: Path, clock: Manua
             await arrived(here, listener)
         last = listener.numbers(0)[-1]
         async with sending(tmp_path, clock, **to(listener)) as here:
-            await until(lambda: len(listener.taken) == 2 and listener.numbers(1), "it goes on")
+            await eventually(lambda: len(listener.taken) == 2 and listener.numbers(1), "it goes on")
         assert listener.numbers(1)[0] == last + 1
 
 
 async def test_a_stop_does_not_wait_for_a_receiver_that_is_away(tmp_path: Path, clock: ManualClock) -> None:
     """It is tried once more; the clock stands still meanwhile, and the stop ends all the same."""
     async with sending(tmp_path, clock, audit_forward=f"tcp://127.0.0.1:{a_free_port()}") as here:
-        await until(here.forwarder.problem, "nobody listens")
+        await eventually(here.forwarder.problem, "nobody listens")
     assert here.forwarder.delivered() == 0
 
 
@@ -185,7 +186,7 @@ async def test_a_defect_is_a_problem_and_not_the_end(
     async with listening() as listener, sending(tmp_path, clock) as here:
         monkeypatch.setattr(here.forwarder._outbox, "page", None)
         await here.configure(**to(listener))
-        await until(here.forwarder.problem, "it is met")
+        await eventually(here.forwarder.problem, "it is met")
         problem = await here.problem()
         assert problem is not None
         assert "TypeError, a defect in sitebind" in problem["text"]
@@ -199,5 +200,5 @@ async def test_a_trail_that_cannot_be_read_is_told(tmp_path: Path, clock: Manual
         last = await arrived(here, listener)
         with here.run.without_journal():
             await clock.advance(SETTLED + 0.1)
-            await until(lambda: here.forwarder.delivered() in {0, last}, "looked at")
+            await eventually(lambda: here.forwarder.delivered() in {0, last}, "looked at")
         await here.run.in_time(lambda: here.forwarder.delivered() == last)

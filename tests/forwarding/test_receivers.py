@@ -18,8 +18,8 @@ from daemon.providers.audit_receiver import AuditReceivers, ReceiverLimits
 from states import Fault
 from tests.forwarding.conftest import Papers
 from tests.forwarding.listener import listening
-from tests.forwarding.scene import until
 from tests.providers.conftest import signed
+from tests.running import eventually
 
 MANY = b"x" * 8_000_000
 """More than the kernel keeps for two ends."""
@@ -75,7 +75,7 @@ async def test_sending_waits_for_a_receiver_that_does_not_read() -> None:
         assert not done
         listener.read_on()
         await sending
-        await until(lambda: len(listener.taken[0]) == len(MANY), "all of it")
+        await eventually(lambda: len(listener.taken[0]) == len(MANY), "all of it")
 
 
 async def test_a_receiver_that_stops_reading_is_given_up() -> None:
@@ -101,7 +101,7 @@ async def test_an_end_is_told_when_it_comes_and_nothing_counts_as_sent_behind_it
         impatient().connected(plain(listener.port), lost=lost.set) as connection,
     ):
         await connection.send(b"5 hello")
-        await until(lambda: listener.taken[0], "it arrives")
+        await eventually(lambda: listener.taken[0], "it arrives")
         listener.cut()
         await lost.wait()
         assert connection.ended
@@ -117,7 +117,7 @@ async def test_an_end_in_the_middle_of_sending_is_no_success() -> None:
         impatient().connected(plain(listener.port), lost=lambda: None) as connection,
     ):
         sending = asyncio.create_task(connection.send(MANY), name="sending")
-        await until(lambda: listener.open, "accepted")
+        await eventually(lambda: listener.open, "accepted")
         listener.cut()
         with pytest.raises(ProviderFault, match="connection was cut"):
             await sending

@@ -17,8 +17,8 @@ from tests.acceptance.processes import until as seen
 from tests.clock import ManualClock
 from tests.forwarding.conftest import Papers
 from tests.forwarding.rsyslog import Rsyslog
-from tests.forwarding.scene import Sending, as_documents, numbers, sections, sending, until
-from tests.running import write
+from tests.forwarding.scene import Sending, as_documents, numbers, sections, sending
+from tests.running import eventually, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.parts]
 
@@ -42,7 +42,7 @@ async def test_every_record_arrives_once_in_order_as_it_was_written(
         async with sending(tmp_path, clock, **options) as here:
             await here.record(3)
         written = list(read_file(tmp_path / "sitebind.db"))
-        await until(lambda: last_of(receiver) == len(written), "the stop")
+        await eventually(lambda: last_of(receiver) == len(written), "the stop")
     heard = receiver.heard()
     assert numbers(heard) == list(range(1, len(written) + 1))
     assert [one["msgid"] for one in heard] == [record.event for record in written]
@@ -62,7 +62,7 @@ async def test_the_other_forms_arrive_as_an_export_writes_them(
         async with sending(tmp_path, clock, **options) as here:
             await here.record(5)
         written = list(read_file(tmp_path / "sitebind.db"))
-        await until(lambda: receiver.count() == len(written), "all of them")
+        await eventually(lambda: receiver.count() == len(written), "all of them")
     texts = [one["text" if form == "cef" else "raw"].strip() for one in receiver.heard()]
     wanted = [LINES[form](record) for record in written]  # type: ignore[index]
     assert texts == wanted if form == "cef" else as_documents(texts) == as_documents(wanted)
@@ -74,17 +74,17 @@ async def test_a_receiver_that_falls_and_comes_back_has_every_record(receiver: R
     async with sending(tmp_path, SystemClock(), audit_forward=f"tcp://127.0.0.1:{receiver.port}") as here:
         with receiver.running() as program:
             busy = asyncio.create_task(here.record(400), name="busy")
-            await until(lambda: receiver.count() > 50, "it takes some")
+            await eventually(lambda: receiver.count() > 50, "it takes some")
             program.kill()
         await busy
-        await until(lambda: here.forwarder.problem() is not None, "it is missed")
+        await eventually(lambda: here.forwarder.problem() is not None, "it is missed")
         problem = await here.problem()
         assert problem is not None
         assert "wait for it" in problem["text"]
         with receiver.running():
             last = len(await here.records())
-            await until(lambda: last_of(receiver) == last, "all of them")
-            await until(lambda: here.forwarder.problem() is None, "it works again")
+            await eventually(lambda: last_of(receiver) == last, "all of them")
+            await eventually(lambda: here.forwarder.problem() is None, "it works again")
             heard = numbers(receiver.heard())
     assert set(range(1, last + 1)) <= set(heard)
     distinct = {(number, one["data"]) for number, one in zip(numbers(receiver.heard()), receiver.heard(), strict=True)}
@@ -134,7 +134,7 @@ async def test_a_certificate_of_a_stranger_is_refused_and_what_to_do_is_said(
     options = {"audit_forward": f"tls://localhost:{receiver.port}"}
     with receiver.running():
         async with sending(tmp_path, clock, **options, audit_forward_ca=str(papers.stranger)) as here:
-            await until(here.forwarder.problem, "it is refused")
+            await eventually(here.forwarder.problem, "it is refused")
             problem = await here.problem()
             assert problem is not None
             assert "the tests' own CA" in problem["text"]
@@ -143,7 +143,7 @@ async def test_a_certificate_of_a_stranger_is_refused_and_what_to_do_is_said(
             assert await here.metric("position") == 0
             assert await here.metric("waiting") == len(await here.records())
             await here.configure(**options, audit_forward_ca=str(papers.ca))
-            await until(lambda: receiver.count() == len_of(here), "it is sent")
+            await eventually(lambda: receiver.count() == len_of(here), "it is sent")
             assert await here.problem() is None
 
 
@@ -160,10 +160,10 @@ async def test_a_receiver_that_wants_our_certificate_gets_it(
     certificate, key = papers.sender
     with receiver.running():
         async with sending(tmp_path, clock, **options) as here:
-            await until(here.forwarder.problem, "it is refused")
+            await eventually(here.forwarder.problem, "it is refused")
             problem = await here.problem()
             assert problem is not None
             assert "audit_forward_certificate" in problem["remedy"]
             files = {"audit_forward_certificate": str(certificate), "audit_forward_key": str(key)}
             await here.configure(**options, **files)
-            await until(lambda: receiver.count() >= len_of(here), "it is sent")
+            await eventually(lambda: receiver.count() >= len_of(here), "it is sent")

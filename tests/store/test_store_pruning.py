@@ -364,8 +364,8 @@ async def test_the_daemon_judges_the_anchor_by_its_own_key(
     now = other
     report = await journal.verify()
     assert (report.intact, report.signer) == (True, "other")
-    genuine = pruning._signed
-    monkeypatch.setattr(pruning, "_signed", lambda *what: replace(genuine(*what), signature="AAAA"))
+    genuine = pruning.sealed_by
+    monkeypatch.setattr(pruning, "sealed_by", lambda *what: replace(genuine(*what), signature="AAAA"))
     await prune(journal, other, before=2)
     monkeypatch.undo()
     report = await journal.verify()
