@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.torture import journals
+from tests.torture.figures import counted_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -13,5 +14,7 @@ def test_a_second_daemon_and_a_newer_database_are_refused_and_a_torn_log_is_read
     second, newer, tears, starts = journals.figures(long=False)
     assert "refused with words" in second.found
     assert "untouched" in newer.found
-    assert "named the loss" in starts.found
     assert tears.amount == "24 tears"
+    assert counted_in(tears, "cost records") > 0
+    assert counted_in(starts, "of the tears") > 0
+    assert counted_in(starts, "times") > 0

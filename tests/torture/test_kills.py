@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.torture import kills
+from tests.torture.figures import counted_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -12,4 +13,5 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 def test_a_daemon_that_is_killed_keeps_what_it_acknowledged() -> None:
     restarts, kills_of_it = [*kills.figures(long=False)][::-1]
     assert kills_of_it.amount.startswith(f"{kills.BOUNDED} rounds")
-    assert "seen: median" in restarts.found
+    assert counted_in(kills_of_it, "acknowledged calls") > kills.BOUNDED
+    assert counted_in(restarts, "restarts") > 0
