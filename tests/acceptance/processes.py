@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import re
 import signal
 import socket
@@ -11,7 +13,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self, TypeVar
@@ -38,9 +39,15 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def a_free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port that is free, and that the system gives to nobody by itself until a program listens there."""
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    while True:
+        port = random.randint(first // 2, first - 1)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE, error  # noqa: PT017 - the next one, then
 
 
 def until(look: Callable[[], Seen | None], why: str, *, within: float = LONGEST) -> Seen:

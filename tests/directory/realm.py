@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -82,10 +84,10 @@ async def scripted_kdc(error: int | None) -> AsyncIterator[str]:
             said = krb_error(error)
             writer.write(len(said).to_bytes(4, "big") + said)
 
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(Answering, local_addr=("127.0.0.1", 0))
-    port = transport.get_extra_info("sockname")[1]
-    server = await asyncio.start_server(answer, "127.0.0.1", port)
+    datagrams, stream = _one_port_of_both()
+    port = stream.getsockname()[1]
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Answering, sock=datagrams)
+    server = await asyncio.start_server(answer, sock=stream)
     try:
         yield f"127.0.0.1:{port}"
     finally:
@@ -96,6 +98,21 @@ async def scripted_kdc(error: int | None) -> AsyncIterator[str]:
             writer.transport.abort()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+def _one_port_of_both() -> tuple[socket.socket, socket.socket]:
+    """A UDP socket and a TCP socket of the same number, which the system gives out apart from each other."""
+    while True:
+        stream = socket.create_server(("127.0.0.1", 0))
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            datagrams.bind(stream.getsockname())
+        except OSError as error:
+            stream.close()
+            datagrams.close()
+            assert error.errno == errno.EADDRINUSE, error  # noqa: PT017 - the next number, then
+        else:
+            return datagrams, stream
 
 
 def krb_error(code: int) -> bytes:

@@ -14,7 +14,7 @@ from tests.acceptance.simulated import Simulated
 from tests.torture.estate import Estate, world
 from tests.torture.figures import Figure
 from tests.torture.left import left_in
-from tests.torture.load import Load, kept
+from tests.torture.load import FEW, Load, kept
 
 ROOM: Final = 12
 """Descriptors that are left when the shortage begins."""
@@ -42,6 +42,7 @@ def starved(simulated: Simulated, *, rounds: int) -> int:
         for number in range(rounds):
             said = len(program.err)
             with Load(estate, seed=number, beyond=False) as load:
+                load.promised(FEW)
                 with shortage(program, estate):
                     program.line(r"[Tt]oo many open files", after=said)
                     load.enough(0.5)

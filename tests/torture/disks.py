@@ -13,7 +13,7 @@ from tests.acceptance.simulated import Simulated
 from tests.torture.estate import Estate, world
 from tests.torture.figures import Figure
 from tests.torture.left import left_in
-from tests.torture.load import Load, Promise, kept
+from tests.torture.load import FEW, Load, Promise, kept
 from tests.torture.mounts import break_it, fill, mounted, new_image, repair, tmpfs
 
 SMALL: Final = "8m"
@@ -64,6 +64,7 @@ def full(simulated: Simulated, *, rounds: int) -> Tally:
         for number in range(rounds):
             with estate.start() as program:
                 with Load(estate, seed=number, beyond=False) as load:
+                    load.promised(FEW)
                     ballast = fill(disk)
                     suffers(estate, load)
                     if number % 2:
@@ -88,7 +89,7 @@ def read_only(simulated: Simulated, *, rounds: int) -> Tally:
     for number in range(rounds):
         with mounted(image, place, options="errors=remount-ro"), estate.start() as program:
             with Load(estate, seed=number, beyond=False) as load:
-                load.enough(0.5)
+                load.promised(FEW)
                 break_it(place)
                 suffers(estate, load)
             assert program.stop() == 0

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
-import random
-import socket
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +16,7 @@ from daemon.sandbox import small_world
 from daemon.sandbox.keys import Limits
 from tests.acceptance.calls import Answer, Api
 from tests.acceptance.installation import site_sections
-from tests.acceptance.processes import Program, Said, console_script, sitebind, until
+from tests.acceptance.processes import Program, Said, a_free_port, console_script, sitebind, until
 from tests.acceptance.simulated import Simulated
 from tests.running import write
 
@@ -39,18 +36,6 @@ def world() -> Iterator[Simulated]:
             yield running
 
 
-def a_lasting_port() -> int:
-    """A port that is free, and that the system gives to nobody by itself while the daemon is down."""
-    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
-    while True:
-        port = random.randint(first // 2, first - 1)
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError as error:
-            assert error.errno == errno.EADDRINUSE, error  # noqa: PT017 - the next one, then
-
-
 @dataclass
 class Estate:
     """A folder with `daemon.ini`, one file per site and the database. `port` is where it answers."""
@@ -63,7 +48,7 @@ class Estate:
     @classmethod
     def new(cls, folder: Path, simulated: Simulated, **daemon: str) -> Estate:
         """Write the configuration."""
-        estate = cls(folder, simulated, a_lasting_port())
+        estate = cls(folder, simulated, a_free_port())
         folder.mkdir(exist_ok=True)
         write(folder / "daemon.ini", {"daemon": {
             "listen": f"127.0.0.1:{estate.port}", "api_token": f"literal:{TOKEN}", **daemon,

@@ -19,7 +19,7 @@ from tests.acceptance.processes import sitebind
 from tests.torture.estate import AS_ADMIN, Estate, world
 from tests.torture.figures import Figure
 from tests.torture.left import PARTS, Left, left_in
-from tests.torture.load import Load, kept
+from tests.torture.load import FEW, Load, kept
 
 CANNOT_START: Final = 2
 LOG: Final = PARTS[1]
@@ -80,7 +80,7 @@ def two_daemons(estate: Estate) -> None:
     with estate.start() as program:
         with Load(estate, seed=1, beyond=False) as load:
             second = estate.sitebind("run")
-            load.enough(0.3)
+            load.promised(FEW)
         assert second.code == CANNOT_START, second
         assert f"is in use by process {program.pid}" in second.err, second
         assert program.stop() == 0

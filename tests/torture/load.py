@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tests.acceptance.calls import Answer
+from tests.acceptance.processes import until
 from tests.torture.estate import AS_ADMIN, Estate
 from tests.torture.left import Left
 
@@ -23,6 +24,9 @@ REFUSED = {409, 412, 503}
 """A bind is under way already; the file has changed meanwhile; it cannot be recorded now."""
 
 FEW_TOKENS = 3
+
+FEW = 5
+"""Promises, enough to see whether they are kept."""
 
 _numbers = itertools.count(1)
 
@@ -119,6 +123,11 @@ class Load:
     def enough(self, seconds: float) -> None:
         """Return after so long."""
         self._stop.wait(seconds)
+
+    def promised(self, more: int) -> None:
+        """Return once so many more calls were answered with success, however long that takes on a busy machine."""
+        goal = len(self.promises) + more
+        until(lambda: len(self.promises) >= goal or self._errors, f"{more} more calls are answered with success")
 
     def _call_on(self, call: Callable[[], None]) -> None:
         try:
