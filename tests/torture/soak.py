@@ -12,7 +12,7 @@ import re
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +23,10 @@ from daemon.cli.sandbox_control import Control
 from daemon.sandbox.world import DEMO_APPLICATION_ID, DEMO_APPLICATION_KEY, DEMO_EMAIL, DEMO_PASSWORD
 from daemon.store.writer import KEPT_REPORTS
 from tests.acceptance.calls import Api
-from tests.acceptance.processes import Program, a_free_port, console_script, sitebind, until
+from tests.acceptance.processes import Program, a_free_port, sitebind, until
 from tests.acceptance.sandboxes import serve
 from tests.running import write
+from tests.torture import heap
 from tests.torture.estate import TOKEN, machine
 from tests.torture.figures import Figure
 from tests.torture.soak_load import Load
@@ -44,13 +45,15 @@ class Length:
     operations: int
     binds: int
     memory: float
-    """The part of its mean that memory may gain over the run. A bounded one still warms up while it is looked at."""
+    """The part of its mean that resident memory may gain over the run. A bounded one still warms up meanwhile."""
+    heap: float
+    """The same of what is allocated, where nothing is kept for later use."""
 
 
 # What the C library's arenas and SQLite's page caches (2 MiB a connection) hold grows in steps, for thousands of
 # operations.
-LONG: Final = Length(warm_up=10, rounds=60, operations=200, binds=KEPT_REPORTS, memory=0.03)
-BOUNDED: Final = Length(warm_up=2, rounds=6, operations=50, binds=0, memory=0.25)
+LONG: Final = Length(warm_up=10, rounds=60, operations=200, binds=KEPT_REPORTS, memory=0.03, heap=0.01)
+BOUNDED: Final = Length(warm_up=2, rounds=6, operations=50, binds=0, memory=0.25, heap=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +63,10 @@ class Measure:
     name: str
     unit: str = ""
     allowed: float = 0.0
-    share: bool = False
+    share: Callable[[Length], float] | None = None
 
     def limit(self, line: Trend, length: Length) -> float:
-        return line.mean * length.memory if self.share else self.allowed
+        return self.allowed if self.share is None else line.mean * self.share(length)
 
 
 MEASURES: Final = (
@@ -71,7 +74,9 @@ MEASURES: Final = (
     Measure(name="descriptors", allowed=4),
     Measure(name="threads", allowed=2),
     Measure(name="tasks", allowed=4),
-    Measure(name="resident", unit=" KiB", share=True),
+    Measure(name="resident", unit=" KiB", share=lambda length: length.memory),
+    Measure(name="heap in use", unit=" KiB", share=lambda length: length.heap),
+    Measure(name="Python's blocks in use", share=lambda length: length.heap),
     Measure(name="database but the audit trail", unit=" KiB", allowed=256),
     Measure(name="write-ahead log", unit=" KiB", allowed=8192),
     Measure(name="bytes per audit record", unit=" bytes", allowed=40),
@@ -100,7 +105,8 @@ class Soak:
             api, sites = Api(a_free_port()), configured(place, introduction)
             own = {"listen": f"127.0.0.1:{api.port}", "api_token": f"literal:{TOKEN}", "log_level": "error"}
             write(place / "daemon.ini", {"daemon": own})
-            program = stack.enter_context(Program([*console_script(), "run", "--config", place], cwd=place))
+            asked = [*heap.command(self._heap), "run", "--config", place]
+            program = stack.enter_context(Program(asked, cwd=place, env=heap.ENVIRONMENT))
             until(lambda: program.runs and ready(api), f"every site is bound {program.err}")
             control = Control(self.folder / "sandbox")
             load = Load(program, api.url, place, sites, control, random.Random(self.seed))
@@ -120,7 +126,12 @@ class Soak:
             exposition = await load.rest()
             if number >= 0:
                 done = load.done.total()
-                self.samples.append(look(load.program.pid, database, exposition=exposition, operations=done))
+                held = await asyncio.to_thread(heap.of, load.program, self._heap)
+                self.samples.append(look(load.program.pid, database, held, exposition=exposition, operations=done))
+
+    @property
+    def _heap(self) -> Path:
+        return self.folder / "heap"
 
     def trends(self) -> dict[Measure, Trend]:
         done = [float(sample.operations) for sample in self.samples]

@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.torture.heap import Heap
+
 AUDIT = re.compile(r"audit(_|$)")
 
 
@@ -21,12 +23,14 @@ class Sample:
     rows: Mapping[str, int]
 
 
-def look(pid: int, database: Path, *, exposition: str, operations: int) -> Sample:
+def look(pid: int, database: Path, held: Heap, *, exposition: str, operations: int) -> Sample:
     """Take a look. `exposition` is what /metrics says now."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         stored, rows = dict(_stored(connection)), dict(_rows(connection))
     values = {
         **_of_the_process(pid),
+        "heap in use": held.kib,
+        "Python's blocks in use": held.blocks,
         "tasks": _tasks(exposition),
         "database but the audit trail": stored["rest"],
         "write-ahead log": _size(database, "-wal"),

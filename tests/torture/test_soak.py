@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture import soak
+from tests.torture import heap, soak
 from tests.torture.soak_samples import Sample, look
 from tests.torture.trend import trend
 
@@ -36,7 +36,7 @@ def run_with(name: str, values: Sequence[float]) -> soak.Soak:
 @pytest.mark.parametrize("measure", soak.MEASURES, ids=lambda measure: measure.name)
 def test_a_leak_is_found_in_every_measure(measure: soak.Measure) -> None:
     """A little more than is allowed, with noise on it."""
-    limit = 1000 * soak.LONG.memory if measure.share else measure.allowed
+    limit = 1000 * measure.share(soak.LONG) if measure.share else measure.allowed
     leaking = [1000 + 1.5 * limit * number / 19 + (number % 3 - 1) * limit / 20 for number in range(20)]
     with pytest.raises(AssertionError, match=measure.name):
         run_with(measure.name, leaking).judge()
@@ -44,7 +44,7 @@ def test_a_leak_is_found_in_every_measure(measure: soak.Measure) -> None:
 
 @pytest.mark.parametrize("measure", soak.MEASURES, ids=lambda measure: measure.name)
 def test_what_only_comes_and_goes_is_no_leak(measure: soak.Measure) -> None:
-    limit = 1000 * soak.LONG.memory if measure.share else measure.allowed
+    limit = 1000 * measure.share(soak.LONG) if measure.share else measure.allowed
     run_with(measure.name, [1000 + (number * 7 % 5 - 2) * limit for number in range(20)]).judge()
 
 
@@ -68,12 +68,23 @@ def test_a_sample_tells_the_trail_from_the_rest(tmp_path: Path) -> None:
         connection.execute("INSERT INTO binds VALUES ('b1')")
         connection.commit()
         metrics = 'sitebind_tasks{owner="effects"} 2\nsitebind_tasks{owner="other"} 5\n'
-        sample = look(os.getpid(), database, exposition=metrics, operations=3)
+        sample = look(os.getpid(), database, heap.here(), exposition=metrics, operations=3)
     assert sample.rows == {"audit": 1000, "binds": 1}
     assert 900 < sample.values["bytes per audit record"] < 1500
     assert sample.values["database but the audit trail"] == 8
     assert sample.values["write-ahead log"] > 0
     assert sample.values["tasks"] == 7
-    assert sample.values["resident"] > 0
+    assert sample.values["resident"] > sample.values["heap in use"] > 0
+    assert sample.values["Python's blocks in use"] > 0
     assert sample.values["descriptors"] > 2
     assert sample.values["threads"] >= 1
+
+
+def test_what_is_allocated_and_kept_is_told() -> None:
+    before = heap.here()
+    kept = [bytearray(1 << 20) for _ in range(8)], [object() for _ in range(50_000)]
+    after = heap.here()
+    assert after.kib - before.kib > 8000
+    assert after.blocks - before.blocks > 50_000
+    del kept
+    assert heap.here().blocks < after.blocks - 50_000
