@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 from daemon.audit_values import AuditFilter, AuditRecord, Backup, ChainReport, ExportFormat, Seal
 from daemon.microsoft import (
@@ -247,6 +247,9 @@ class Vault(Protocol):
 
 # Who listens.
 
+Upkeep = Literal["checkpoint", "pruning"]
+"""What is done for the audit trail beside writing it."""
+
 
 class Observer(Protocol):
     """Is told about everything once; metrics and logs hang here. Must not block and must not raise."""
@@ -277,6 +280,9 @@ class Observer(Protocol):
 
     def checkpointed(self, at: datetime | None) -> None:
         """A checkpoint of the audit trail was written to the second place; None: there is none any more."""
+
+    def upkeep_failed(self, task: Upkeep) -> None:
+        """One try to write a checkpoint of the audit trail, or to prune it, failed."""
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """The daemon answered a request; `route` is the pattern, never the raw path."""

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Span, Status, StatusCode, set_span_in_context
 
-from daemon.ports import ChainReport, Clock
+from daemon.ports import ChainReport, Clock, Upkeep
 from daemon.threads import Threads
 from states import BindStep, Fault, Moved, Step
 from states.effects import StartBind
@@ -126,6 +126,9 @@ class BindTraces:
         """No part of a bind."""
 
     def checkpointed(self, at: datetime | None) -> None:
+        """No part of a bind."""
+
+    def upkeep_failed(self, task: Upkeep) -> None:
         """No part of a bind."""
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:

@@ -32,6 +32,9 @@ BIND_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 OTHER = "other"
 """The label of what is in none of the closed sets, so that no caller can make series at will."""
 
+UPKEEP = ("checkpoint", "pruning")
+"""What is done for the audit trail beside writing it: `daemon.ports.Upkeep`."""
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _FAULTS = frozenset(fault.code for fault in Fault)
 
@@ -121,6 +124,10 @@ class Instruments:
         """A step of a bind ended."""
         self._step_seconds.touch().labels(step if step in BIND_STEPS else OTHER).observe(seconds)
 
+    def upkeep_failed(self, task: str) -> None:
+        """A try to write a checkpoint, or to prune, failed."""
+        self._upkeep_failures.count(task if task in UPKEEP else OTHER)
+
     def forwarded(self, *, position: int | None, waiting: int) -> None:
         """How far the receiver of audit records is; None where there is none."""
         self._forward_position.touch().set(nan if position is None else position)
@@ -175,6 +182,13 @@ class Instruments:
             unit="seconds",
         )
         self.checkpoint_at.touch().set(nan)
+        self._upkeep_failures = self._tally(
+            "sitebind_audit_upkeep_failures",
+            "Times that a checkpoint of the audit trail could not be written, or old records not be pruned.",
+            "task",
+        )
+        for task in UPKEEP:
+            self._upkeep_failures.know(task)
 
     def _forwarding(self) -> None:
         self._forward_position = self._gauge(

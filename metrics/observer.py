@@ -67,6 +67,9 @@ class MetricsObserver:
     def checkpointed(self, at: datetime | None) -> None:
         self._instruments.checkpoint_at.touch().set(nan if at is None else at.timestamp())
 
+    def upkeep_failed(self, task: str) -> None:
+        self._instruments.upkeep_failed(task)
+
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         self._instruments.http_request(method=method, route=route, status=status)
 

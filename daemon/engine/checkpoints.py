@@ -94,6 +94,7 @@ class Checkpointing:
         if plan is not self._plan:
             return  # it says nothing about the place that is wanted now
         if failed is not None:
+            self._observer.upkeep_failed("checkpoint")
             self._lasting.failed(*failed)
             return
         self._written = written

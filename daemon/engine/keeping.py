@@ -51,7 +51,14 @@ def keeping_over(
     return Keeping(
         journal,
         checkpointing=Checkpointing(checkpoints, resolve=resolve, observer=observer, clock=clock),
-        retention=Retention(pruner, begun_behind=journal.last_seq, not_beyond=not_beyond, resolve=resolve, clock=clock),
+        retention=Retention(
+            pruner,
+            begun_behind=journal.last_seq,
+            not_beyond=not_beyond,
+            resolve=resolve,
+            observer=observer,
+            clock=clock,
+        ),
         resolve=resolve,
         observer=observer,
         clock=clock,

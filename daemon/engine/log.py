@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from daemon.config.model import LogFormat, LogLevel
 from daemon.engine.log_tail import KeepingHandler
-from daemon.ports import ChainReport, Observer
+from daemon.ports import ChainReport, Observer, Upkeep
 from states import BindStep, Fault, Ignored, Moved, Refused, Step
 from states.events import BindingVerified
 
@@ -152,6 +152,9 @@ class LogObserver:
     def checkpointed(self, at: datetime | None) -> None:
         """Told where one cannot be written, by who wants to."""
 
+    def upkeep_failed(self, task: Upkeep) -> None:
+        """Told once for each reason, by the task."""
+
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """The web layer writes its own line."""
 
@@ -229,6 +232,10 @@ class Observers:
     def checkpointed(self, at: datetime | None) -> None:
         """Pass on."""
         self._each("checkpointed", at)
+
+    def upkeep_failed(self, task: Upkeep) -> None:
+        """Pass on."""
+        self._each("upkeep_failed", task)
 
     def http_request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Pass on."""

@@ -18,7 +18,7 @@ from daemon.config.secrets import SecretUnreadable
 from daemon.engine.lasting import LastingProblem
 from daemon.engine.signin import Resolve
 from daemon.engine.waiting import pause
-from daemon.ports import Clock, JournalUnavailable
+from daemon.ports import Clock, JournalUnavailable, Observer
 from states import Problem
 
 _log = logging.getLogger("sitebind.retention")
@@ -50,12 +50,14 @@ class Retention:
         begun_behind: int,
         not_beyond: Callable[[], int | None],
         resolve: Resolve,
+        observer: Observer,
         clock: Clock,
     ) -> None:
         self._pruner = pruner
         self._begun_behind = begun_behind
         self._not_beyond = not_beyond
         self._resolve = resolve
+        self._observer = observer
         self._clock = clock
         self._plan: _Plan | None = None
         self._believed: datetime | None = None
@@ -88,11 +90,15 @@ class Retention:
                 await self._prune()
             except JournalUnavailable as error:
                 finished = False  # what was begun may stand half done
-                self._lasting.failed(f"Old audit records cannot be pruned: {error}", _BY_ITSELF)
+                self._failed(error, _BY_ITSELF)
             except SealingFailed as error:
-                self._lasting.failed(f"Old audit records cannot be pruned: {error}", f"{error.remedy} {_BY_ITSELF}")
+                self._failed(error, f"{error.remedy} {_BY_ITSELF}")
             seconds = EVERY if self._lasting.problem is None else RETRY
             await pause(self._clock, seconds, woken=self._changed, name="retention")
+
+    def _failed(self, error: Exception, remedy: str) -> None:
+        self._observer.upkeep_failed("pruning")
+        self._lasting.failed(f"Old audit records cannot be pruned: {error}", remedy)
 
     async def _finish(self) -> None:
         gone = await self._pruner.finish()
@@ -113,7 +119,7 @@ class Retention:
         try:
             key = await self._resolve(plan.key)
         except SecretUnreadable as error:
-            self._lasting.failed(f"Old audit records cannot be pruned: {error}", _BY_ITSELF)
+            self._failed(error, _BY_ITSELF)
             return False
         anchor = await self._pruner.prune(what, key=key, at=self._clock.now())
         _log.info("%d audit records from before %s were pruned, up to %d", what.count, what.before, anchor.seq)

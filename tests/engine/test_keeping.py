@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
@@ -83,6 +84,20 @@ async def a_day(clock: ManualClock) -> None:
     await later(clock, EVERY)
 
 
+def failures(telemetry: Telemetry, task: str) -> int:
+    """As a scrape tells it."""
+    text = b"".join(telemetry.exposition.answer("")[1]).decode()
+    found = re.search(rf'^sitebind_audit_upkeep_failures_total{{task="{task}"}} (\d+)\.0$', text, re.MULTILINE)
+    assert found is not None, text
+    return int(found[1])
+
+
+def first_row(database: Path) -> int:
+    with closing(sqlite3.connect(database)) as db:
+        found: int = db.execute("SELECT min(seq) FROM audit").fetchone()[0]
+        return found
+
+
 def numbers(file: Path) -> list[int]:
     text = file.read_text() if file.exists() else ""
     return [one.seal.seq for one in entries(text.splitlines()) if one.seal is not None]
@@ -117,8 +132,8 @@ async def test_a_checkpoint_comes_at_once_then_regularly_and_only_with_new_recor
 async def test_what_keeps_a_checkpoint_from_being_written_is_a_problem_that_goes_by_itself(
     journal: SqliteJournal, clock: ManualClock, key: Key, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = tmp_path / "mount"
-    work = Checkpointing(SqliteCheckpoints(journal), resolve=resolve, observer=Telemetry().observer, clock=clock)
+    folder, telemetry = tmp_path / "mount", Telemetry()
+    work = Checkpointing(SqliteCheckpoints(journal), resolve=resolve, observer=telemetry.observer, clock=clock)
     await record(journal, clock)
     work.apply(settings_with(tmp_path, checkpoint_file=folder / "points.jsonl"))
     async with at_work(work):
@@ -129,10 +144,13 @@ async def test_what_keeps_a_checkpoint_from_being_written_is_a_problem_that_goes
         assert f"{folder}/points.jsonl cannot be written: No such file or directory" in problem.text
         assert "[daemon] checkpoint_file" in problem.remedy
         await later(clock, RETRY)
+        await eventually(lambda: failures(telemetry, "checkpoint") == 2, "it is tried again")
         folder.mkdir()
         await later(clock, RETRY)
         await eventually(lambda: work.problem() is None)
     assert numbers(folder / "points.jsonl") == [1]
+    assert failures(telemetry, "checkpoint") == 2
+    assert failures(telemetry, "pruning") == 0
     assert [line.levelname for line in caplog.records if "written again" in line.message] == ["WARNING"]
     assert sum("cannot be written" in line.message for line in caplog.records) == 1, "once for one reason"
 
@@ -218,15 +236,19 @@ class Kept:
     ) -> None:
         self.journal = journal
         self.delivered: int | None = None
+        self.telemetry = Telemetry()
         self.work = Retention(
             pruner or SqlitePruner(journal), begun_behind=journal.last_seq, not_beyond=lambda: self.delivered,
-            resolve=resolve, clock=clock,
+            resolve=resolve, observer=self.telemetry.observer, clock=clock,
         )  # fmt: skip
         self.settings = settings_with(tmp_path, audit_keep=30 * 86_400)
         self.work.apply(self.settings)
 
     async def begins_with(self, seq: int) -> None:
-        await eventually(lambda: self.journal.first_seq == seq, f"the trail begins with {seq}")
+        """It is said first, and then the rows before it go."""
+        await eventually(
+            lambda: (self.journal.first_seq, first_row(self.journal.path)) == (seq, seq), f"the trail begins with {seq}"
+        )
 
 
 async def test_old_days_go_at_the_start_and_then_every_day(
@@ -324,6 +346,7 @@ async def test_a_broken_trail_is_a_problem_and_nothing_of_it_goes(
         problem = kept.work.problem()
         assert problem is not None
         assert problem.code == "audit-pruning-failing"
+        assert failures(kept.telemetry, "pruning") == 1
         assert "the trail is broken at record 2" in problem.text
         assert "Keep the database as evidence" in problem.remedy
         await later(clock, DAY)
@@ -352,6 +375,7 @@ async def test_without_its_key_nothing_goes_and_that_is_said(
         kept.work.apply(kept.settings)
         await kept.begins_with(2)
         await eventually(lambda: kept.work.problem() is None)
+        assert failures(kept.telemetry, "pruning") == 2
 
 
 async def test_a_pruning_that_was_interrupted_goes_on_though_nobody_wants_one_any_more(

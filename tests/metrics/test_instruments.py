@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain
 
+from daemon.ports import Upkeep
 from metrics import Exposition, Instruments, MetricsObserver, new_registry
+from metrics.instruments import UPKEEP
 from metrics.site_families import ENDINGS, FAMILIES, MOVES
 from metrics.text import number
 from states import TABLE, BindStep, Fault, HeldBinding, Lifecycle, State, first_snapshot
@@ -44,7 +47,7 @@ PROMISED = {
     "sitebind_upstream_requests_total", "sitebind_upstream_request_duration_seconds",
     "sitebind_http_requests_total", "sitebind_audit_records_total", "sitebind_audit_write_failures_total",
     "sitebind_audit_chain_intact", "sitebind_event_stream_clients", "sitebind_event_stream_dropped_total",
-    "sitebind_audit_checkpoint_timestamp_seconds",
+    "sitebind_audit_checkpoint_timestamp_seconds", "sitebind_audit_upkeep_failures_total",
     "sitebind_tasks",
     "sitebind_audit_forward_position", "sitebind_audit_forward_waiting", "sitebind_audit_forward_failures_total",
 }  # fmt: skip
@@ -267,6 +270,15 @@ def test_the_last_checkpoint_is_told_while_there_is_a_place_for_it() -> None:
     assert scene.value(name) == NOON.timestamp()
     scene.observer.checkpointed(None)
     assert math.isnan(scene.value(name) or 0)
+
+
+def test_what_fails_of_the_trails_upkeep_is_counted_from_nothing_on() -> None:
+    scene, name = Scene(), "sitebind_audit_upkeep_failures_total"
+    assert get_args(Upkeep) == UPKEEP
+    assert [scene.value(name, task=task) for task in UPKEEP] == [0, 0]
+    scene.observer.upkeep_failed("pruning")
+    scene.observer.upkeep_failed("a made up one")
+    assert [scene.value(name, task=task) for task in (*UPKEEP, "other")] == [0, 1, 1]
 
 
 def test_the_receiver_of_audit_records_is_told() -> None:

@@ -31,8 +31,9 @@ from tests.mixin.files import (
 
 NAMES = sorted({alert["alert"] for alert in alerts()})
 PROMISED = [
-    "AuditChainBroken", "AuditForwardFailing", "AuditWriteFailing", "BindFlapping", "BindingNotVerified",
-    "ConfigReloadFailed", "CredentialExpiring", "SiteFailed", "SiteNotBound", "SitebindAbsent", "SitebindDown",
+    "AuditChainBroken", "AuditForwardFailing", "AuditUpkeepFailing", "AuditWriteFailing", "BindFlapping",
+    "BindingNotVerified", "ConfigReloadFailed", "CredentialExpiring", "SiteFailed", "SiteNotBound", "SitebindAbsent",
+    "SitebindDown",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Metric
 from daemon.providers.clouds import ENDPOINTS
 from daemon.providers.late_microsoft import ENDPOINTS as MICROSOFT_ENDPOINTS
 from metrics import Instruments, new_registry
-from metrics.instruments import BIND_BUCKETS
+from metrics.instruments import BIND_BUCKETS, UPKEEP
 from states import BIND_STEPS, EVENTS, State
 from tests.mixin import files
 from tests.reference.markdown import anchor, codes, page, table, title
@@ -32,6 +32,7 @@ LABELS: Final[dict[str, str]] = {
     "step": codes((*BIND_STEPS, "other")),
     "endpoint": codes((*ENDPOINTS, *MICROSOFT_ENDPOINTS)),
     "owner": "`effects`: binds, checks, refreshes, revocations; `records`: what writes down; `other`: all others",
+    "task": codes((*UPKEEP, "other")),
     "code": "of an answer its HTTP status, of a call without one the fault's code, else `other`",
     "method, of a request": codes(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")),
     "route": "the patterns of the paths, as in [the API reference](api.md); `unmatched` where none fits",
