@@ -134,6 +134,7 @@ def test_a_typo_leaves_the_site_bound_and_is_shown_with_its_line(demo: Demo, sit
 
 
 def test_the_audit_trail_is_read_and_verified_beside_the_running_daemon(demo: Demo, sitebind: Ask) -> None:
+    assert sitebind("rebind", "--wait", "--config", demo.config).code == 0
     assert sitebind("audit", "verify", "--config", demo.config).out.startswith("Intact: ")
     said = sitebind("audit", "tail", "-n", "200", "--config", demo.config)
     assert f"bind_requested bound -> binding by unix:uid={os.geteuid()}" in said.out
