@@ -38,7 +38,8 @@ class AuditFilter:
     """Which audit records are wanted, and in which order; what is not given narrows nothing.
 
     `after` and `before` are sequence numbers and not among those wanted; of times, `since` is and `until` is not.
-    An `actor` that ends in `*` is how it begins. With `limit`, at most so many.
+    An `actor` that ends in `*` is how it begins. Events are those named, and none of `without`. With `limit`, at most so
+    many.
     """
 
     site: str | None = None
@@ -48,6 +49,7 @@ class AuditFilter:
     until: datetime | None = None
     actor: str | None = None
     events: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     newest_first: bool = False
     limit: int | None = None
 

@@ -158,6 +158,10 @@ def _terms(wanted: AuditFilter) -> Terms:
     if wanted.events:
         marks = ", ".join("?" * len(wanted.events))
         terms.append((f"{'+' if exact else ''}event IN ({marks})", wanted.events))
+    if wanted.without:
+        # No index finds what an event is not.
+        marks = ", ".join("?" * len(wanted.without))
+        terms.append((f"+event NOT IN ({marks})", wanted.without))
     if wanted.site is not None:
         terms.append((f"{'+' if exact or wanted.events else ''}site = ?", (wanted.site,)))
     return [*terms, *(("+" + text, values) for text, values in _times(wanted.since, wanted.until))]

@@ -11,6 +11,7 @@ import pytest
 
 from daemon.engine.operations import Caller
 from daemon.ports import ExportFormat, Seal
+from daemon.web.ui.audit_page import ROUTINE
 from tests.page.browsing import Visitor
 from tests.web.memory_engine import MemoryEngine
 
@@ -38,6 +39,23 @@ async def test_the_form_narrows_and_is_kept(visitor: Visitor, engine: MemoryEngi
     html = unescape(seen.html)
     assert "format=jsonl&site=default&actor=cli%3A%2A&event=bind_requested&since=2026-03-04T12%3A00%3A00Z" in html
     assert (await visitor.open(f"{PAGE}?actor=nobody")).words.count("No record fits.") == 1
+
+
+async def test_routine_checks_are_shown_to_who_asks_for_them(visitor: Visitor, engine: MemoryEngine) -> None:
+    await engine.rebind("default", caller=Caller(actor="x"), reason="because")
+    await engine.succeed("default")
+    last = engine.records[-1]
+    engine.records.extend(replace(last, seq=last.seq + 1 + number, event=ROUTINE[0]) for number in range(60))
+    plain = await visitor.open(PAGE)
+    assert "Routine checks that passed ( binding_verified ) are not shown here" in plain.words
+    assert plain.html.count('<tr id="record-') == len(engine.records) - 60
+    for query in ("routine=yes", "event=binding_verified"):
+        asked = await visitor.open(f"{PAGE}?{query}")
+        assert asked.html.count('<tr id="record-') == 50
+        assert "are not shown here" not in asked.words
+        assert f"?{query}&amp;before=" in asked.html
+    whole = next(unescape(link) for link in _links(plain.html) if "format=jsonl" in link)
+    assert (await visitor.open(whole)).html.count("binding_verified") == 60
 
 
 async def test_what_is_found_is_exported_in_every_form(visitor: Visitor) -> None:

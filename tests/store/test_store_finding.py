@@ -58,6 +58,7 @@ def is_wanted(record: AuditRecord, wanted: AuditFilter) -> bool:
         and (wanted.until is None or at < wanted.until)
         and (record.actor.startswith(actor[:-1]) if actor.endswith("*") else record.actor == actor)
         and (not wanted.events or record.event in wanted.events)
+        and record.event not in wanted.without
     )
 
 
@@ -71,6 +72,7 @@ filters = st.builds(
     until=moments,
     actor=st.sampled_from((None, *ACTORS, "http:*", "http:1*", "*", "http", "HTTP:1")),
     events=st.lists(st.sampled_from((*EVENTS, "never")), max_size=3, unique=True).map(tuple),
+    without=st.lists(st.sampled_from((*EVENTS, "never")), max_size=2, unique=True).map(tuple),
     newest_first=st.booleans(),
     limit=st.none() | st.integers(1, 20),
 )

@@ -19,6 +19,8 @@ from tests.torture.load import FEW, Load, kept
 ROOM: Final = 12
 """Descriptors that are left when the shortage begins."""
 CONNECTIONS: Final = 64
+SAID_WITHIN: Final = 120.0
+"""Seconds: it is said once a minute, and the last shortage may have ended just now."""
 
 
 def figures(*, long: bool) -> Iterator[Figure]:
@@ -44,7 +46,7 @@ def starved(simulated: Simulated, *, rounds: int) -> int:
             with Load(estate, seed=number, beyond=False) as load:
                 load.promised(FEW)
                 with shortage(program, estate):
-                    program.line(r"[Tt]oo many open files", after=said)
+                    program.line(r"[Tt]oo many open files", after=said, within=SAID_WITHIN)
                     load.enough(0.5)
                 until(estate.is_ready, "it answers again, and is ready")
             for site in estate.sites:

@@ -26,6 +26,7 @@ def _is_wanted(record: AuditRecord, wanted: AuditFilter) -> bool:
         and (wanted.until is None or at < wanted.until)
         and (record.actor.startswith(actor[:-1]) if actor.endswith("*") else record.actor == actor)
         and (not wanted.events or record.event in wanted.events)
+        and record.event not in wanted.without
     )
 
 

@@ -21,6 +21,8 @@ PERIODS: Final = {"day": timedelta(hours=24), "month": timedelta(days=30)}
 _MOST_ROWS: Final = 200
 _TELLING: Final = ("fault", "reason", "code", "call", "account_code", "options")
 _LARGEST_SEQ: Final = 2**53
+ROUTINE: Final = ("binding_verified",)
+"""What each site writes every quarter of an hour while all is well: half a day of it would fill the page."""
 _EVENT: Final = re.compile(r"[a-z][a-z0-9_]*")
 _MOST_EVENTS: Final = 20
 
@@ -35,6 +37,7 @@ class Asked:
     since: str = ""
     until: str = ""
     all_sites: bool = False
+    routine: bool = False
     period: str = "day"
     before: int | None = None
     wrong: Mapping[str, str]
@@ -45,12 +48,18 @@ class Asked:
             site=None if self.all_sites else self.site,
             actor=f"{self.actor}*" if self.actor else None,
             events=tuple(self.event.split()),
+            without=ROUTINE if self.leaves_out_routine else (),
             since=_moment(self.since),
             until=_moment(self.until),
             before=self.before,
             newest_first=True,
             limit=PER_PAGE,
         )
+
+    @property
+    def leaves_out_routine(self) -> bool:
+        """Whether routine records are not shown: who names an event gets it. They are exported all the same."""
+        return not self.routine and not self.event
 
     def address(self, **more: str) -> str:
         """The query of the same with something else."""
@@ -60,6 +69,7 @@ class Asked:
             "since": self.since,
             "until": self.until,
             "all": "yes" if self.all_sites else "",
+            "routine": "yes" if self.routine else "",
             "period": self.period if self.period != "day" else "",
             **more,
         }
@@ -97,6 +107,7 @@ class AuditPage:
         chain = await operations.chain()
         context: dict[str, Any] = {
             "asked": asked,
+            "routine": ROUTINE,
             "records": [Shown(record) for record in records],
             "older": records[-1].seq if len(records) == PER_PAGE else None,
             "chain": chain,
@@ -148,6 +159,7 @@ def asked_of(request: web.Request) -> Asked:
         since=times["since"],
         until=times["until"],
         all_sites=query.get("all") == "yes",
+        routine=query.get("routine") == "yes",
         period=period if period in PERIODS else "day",
         before=min(int(before), _LARGEST_SEQ) if before.isascii() and before.isdigit() and len(before) < 17 else None,
         wrong=wrong,
