@@ -38,7 +38,7 @@ class AuditFilter:
     """Which audit records are wanted, and in which order; what is not given narrows nothing.
 
     `after` and `before` are sequence numbers and not among those wanted; of times, `since` is and `until` is not.
-    An `actor` that ends in `*` is how it begins. Events are those named, and none of `without`. With `limit`, at most so
+    An `actor` that ends in `*` is how it begins. Events are those named, and none of `without`. `limit`: at most so
     many.
     """
 
