@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import hypothesis
 import pytest
+from aiohttp import web_app
 
 # Everything else is taken away: no proxy, token or setting of this machine may decide a test.
 KEPT = {"PATH", "TMPDIR", "VIRTUAL_ENV"}
@@ -41,6 +42,13 @@ def ctrl_c_reaches_children() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def daemons_are_forgotten() -> Iterator[None]:
+    """aiohttp keeps the last 1,024 handlers that it has wrapped, and each keeps the whole daemon of its test."""
+    yield
+    web_app._cached_build_middleware.cache_clear()
 
 
 @pytest.fixture(autouse=True)
