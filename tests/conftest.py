@@ -46,7 +46,7 @@ def ctrl_c_reaches_children() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def daemons_are_forgotten() -> Iterator[None]:
-    """aiohttp keeps the last 1,024 handlers that it has wrapped, and each keeps the whole daemon of its test."""
+    """The last 1,024 handlers are kept by aiohttp, which wraps them, and each keeps the whole daemon of its test."""
     yield
     web_app._cached_build_middleware.cache_clear()
 
