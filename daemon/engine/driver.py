@@ -27,7 +27,7 @@ from daemon.engine.recording import entry_for
 from daemon.engine.tasks import Tasks
 from daemon.engine.thinning import Thinned
 from daemon.engine.waiting import pause
-from daemon.ports import Clock, Journal, JournalUnavailable, Observer
+from daemon.ports import Clock, Journal, JournalEntry, JournalUnavailable, Observer
 from states import Effect, Event, Lifecycle, Refused, Snapshot, Step
 
 _log = logging.getLogger("sitebind.driver")
@@ -212,7 +212,7 @@ class Driver:
         try:
             return await self._record(decision)
         except JournalUnavailable as error:
-            self._journal_failed(error)
+            self.journal_failed(error)
             raise
 
     async def _apply_kept(self, site: str, event: Event) -> None:
@@ -222,7 +222,7 @@ class Driver:
             try:
                 await self._record(self._decided(site, event, at=at, chance=chance))
             except JournalUnavailable as error:
-                self._journal_failed(error)
+                self.journal_failed(error)
                 self._refuse_waiting(site, error)
                 await self._pause(site, event, wait)
                 wait = min(RETRY_CEILING, wait * 2)
@@ -252,9 +252,10 @@ class Driver:
             if waiting.answer is not None and not waiting.answer.done():
                 waiting.answer.set_exception(JournalUnavailable(str(error)))
 
-    def _journal_failed(self, error: JournalUnavailable) -> None:
+    def journal_failed(self, error: JournalUnavailable, *, owed: JournalEntry | None = None) -> None:
+        """A record could not be written; `owed` as in `Outage.failed`."""
         self._observer.journal_failed()
-        self.outage.failed(error)
+        self.outage.failed(error, owed=owed)
 
     def _decide(self, site: str, event: Event) -> _Decision:
         return self._decided(site, event, at=self._clock.now(), chance=self._chance())

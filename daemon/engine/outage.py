@@ -38,6 +38,7 @@ class Outage:
         self._recovered = recovered
         self._gap: _Gap | None = None
         self._unrecorded: _Gap | None = None
+        self._owed: list[JournalEntry] = []
         self._began = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -46,8 +47,10 @@ class Outage:
         """The reason and the beginning of an outage that lasts."""
         return None if self._gap is None else (self._gap.reason, self._gap.since)
 
-    def failed(self, error: JournalUnavailable) -> None:
-        """A record could not be written."""
+    def failed(self, error: JournalUnavailable, *, owed: JournalEntry | None = None) -> None:
+        """A record could not be written. One that is `owed` is written behind that of the gap, with its own time."""
+        if owed is not None:
+            self._owed.append(owed)
         if self._gap is None:
             self._gap = self._unrecorded or _Gap(str(error), self._clock.now())
             self._unrecorded = self._gap
@@ -84,6 +87,16 @@ class Outage:
                 self._unrecorded = None
                 self.over()
                 _log.warning("the journal can be written again; it could not since %s", gap.since.isoformat())
+                await self._pay()
+
+    async def _pay(self) -> None:
+        while self._owed:
+            try:
+                await self._journal.append(self._owed[0])
+            except JournalUnavailable as error:
+                self.failed(error)
+                return
+            del self._owed[0]
 
     def _entry(self, gap: _Gap) -> JournalEntry:
         detail = {"since": gap.since.isoformat(), "failures": gap.failures, "reason": gap.reason}

@@ -168,7 +168,7 @@ class Supervisor:
         stored = sorted((await self._journal.snapshots()).values(), key=lambda now: slot_order(now.site))
         for snapshot in stored:
             self._driver.adopt(snapshot)
-        await self._note("daemon_started", {"version": self._version, "sites": len(stored)})
+        await self._note("daemon_started", {"version": self._version, "sites": len(stored)}, later=True)
         for snapshot in stored:
             self._driver.post(snapshot.site, Restarted())
         await self._revoke_orphans({snapshot.site: snapshot for snapshot in stored})
@@ -179,7 +179,7 @@ class Supervisor:
             if now is not None and not now.holds(bind_id) and bind_id not in now.revoke_pending:
                 self._driver.post(site, OrphanFound(bind_id=bind_id, at_start=True))
 
-    async def _note(self, event: str, detail: dict[str, object]) -> None:
+    async def _note(self, event: str, detail: dict[str, object], *, later: bool = False) -> None:
         entry = JournalEntry(
             at=self._clock.now(), site="", actor=DAEMON, event=event, before="", after="", detail=detail
         )
@@ -187,6 +187,8 @@ class Supervisor:
             await self._journal.append(entry)
         except JournalUnavailable as error:
             _log.error("%s could not be recorded: %s", event, error)
+            if later:
+                self._driver.journal_failed(error, owed=entry)
 
     async def _configure(self) -> None:
         """Apply the configuration, then follow its changes."""

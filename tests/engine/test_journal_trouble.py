@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from daemon.engine import supervisor
-from daemon.ports import ChainReport
+from daemon.ports import ChainReport, JournalEntry, JournalUnavailable
 from daemon.sandbox import Sandbox
+from daemon.store.journal import SqliteJournal
+from daemon.store.vault import SealedVault
 from states import Fault, State
 from states.events import OrphanFound, UnbindRequested
 from tests.clock import ManualClock
 from tests.engine.conftest import DAEMON
 from tests.interposed import Interposed
 from tests.running import Running, eventually, running, site_options, write
+
+DAEMON_STARTED = "daemon_started"
 
 
 def codes(site: dict[str, list[dict[str, str]]]) -> set[str]:
@@ -57,6 +62,41 @@ async def test_the_problem_goes_away_by_itself_when_the_journal_is_back(run: Run
         await run.manual.advance(1)
     assert "journal-not-writable" not in codes(await run.asked("GET", "/api/v1/sites/default"))
     assert ("journal_recovered", "", "") in await run.audit()
+
+
+async def test_a_start_that_could_not_be_recorded_is_recorded_later_with_its_own_time(
+    config: Path, sandbox: Sandbox, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the journal fails once more behind the record of the gap."""
+    opened, appended, away = SealedVault.open, SqliteJournal.append, config.with_name("away.db")
+
+    async def opens(vault: SealedVault) -> None:
+        await opened(vault)
+        config.with_name("sitebind.db").rename(away)
+
+    refusals = [JournalUnavailable("a disk that fails once more")]
+
+    async def appends(journal: SqliteJournal, entry: JournalEntry) -> object:
+        if entry.event == DAEMON_STARTED and not away.exists() and refusals:
+            raise refusals.pop()
+        return await appended(journal, entry)
+
+    monkeypatch.setattr(SealedVault, "open", opens)
+    monkeypatch.setattr(SqliteJournal, "append", appends)
+    began = clock.now()
+    async with running(config, sandbox, clock) as run:
+        assert run.daemon.driver.journal_trouble is not None
+        await clock.advance(120)
+        away.rename(run.daemon.journal.path)
+        while DAEMON_STARTED not in [event for event, _, _ in await run.audit()]:
+            await clock.advance(1)
+        await run.reach(State.BOUND)
+        assert not refusals
+        records = [
+            one for one in await run.daemon.journal.audit() if one.event in (DAEMON_STARTED, "journal_recovered")
+        ]
+    assert [one.event for one in records] == ["journal_recovered", "journal_recovered", DAEMON_STARTED]
+    assert datetime.fromisoformat(records[-1].at) - began < timedelta(seconds=1)
 
 
 async def test_the_chain_is_walked_anew_once_the_journal_is_back(run: Running, monkeypatch: pytest.MonkeyPatch) -> None:
