@@ -48,12 +48,14 @@ class Length:
     """The part of its mean that resident memory may gain over the run. A bounded one still warms up meanwhile."""
     heap: float
     """The same of what is allocated, where nothing is kept for later use."""
+    settle: float
+    """Seconds of rest before each look: a connection to the service is kept for ten, and holds up to 500 KiB."""
 
 
 # What the C library's arenas and SQLite's page caches (2 MiB a connection) hold grows in steps, for thousands of
 # operations.
-LONG: Final = Length(warm_up=10, rounds=60, operations=200, binds=KEPT_REPORTS, memory=0.03, heap=0.01)
-BOUNDED: Final = Length(warm_up=2, rounds=6, operations=50, binds=0, memory=0.25, heap=0.1)
+LONG: Final = Length(warm_up=10, rounds=60, operations=200, binds=KEPT_REPORTS, memory=0.03, heap=0.01, settle=12.0)
+BOUNDED: Final = Length(warm_up=2, rounds=6, operations=50, binds=0, memory=0.25, heap=0.1, settle=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +126,14 @@ class Soak:
         for number in range(-self.length.warm_up, self.length.rounds):
             await load.operations(self.length.operations, at_once=4)
             exposition = await load.rest()
-            if number >= 0:
-                done = load.done.total()
-                held = await asyncio.to_thread(heap.of, load.program, self._heap)
-                self.samples.append(look(load.program.pid, database, held, exposition=exposition, operations=done))
+            if number < 0:
+                continue
+            if self.length.settle:
+                await asyncio.sleep(self.length.settle)
+                exposition = await load.rest()
+            held = await asyncio.to_thread(heap.of, load.program, self._heap)
+            operations = load.done.total()
+            self.samples.append(look(load.program.pid, database, held, exposition=exposition, operations=operations))
 
     @property
     def _heap(self) -> Path:
