@@ -34,7 +34,9 @@ def fuzzed(group: str, target: Target, runs: int) -> tuple[int, str]:
     """How many runs there were, and what they covered."""
     with TemporaryDirectory(prefix="sitebind-fuzz-") as folder:
         here = Path(folder) / "run"
-        said = run([sys.executable, "-m", "tests.torture.fuzz", group, target.name, str(runs), here], within=7200)
+        command = [sys.executable, "-m", "tests.torture.fuzz", group, target.name, str(runs), here]
+        # libFuzzer ends the process at once: what a target keeps in a folder of its own is removed with this one.
+        said = run(command, within=7200, env={"TMPDIR": folder})
         found = sorted(path for path in here.iterdir() if path.is_file())
         assert said.code == 0, _story(target, said, found)
     done = re.search(r"^Done (\d+) runs", said.err, re.MULTILINE)
