@@ -83,7 +83,7 @@ def read(body: bytes) -> Request:
         return Request(operation="")
     shape = first.find(f"{{{MESSAGES}}}FolderShape")
     base = soap.words(shape, f"{{{TYPES}}}BaseShape") if shape is not None else ""
-    wishes = list(first.find(f"{{{MESSAGES}}}FolderIds") or ())
+    wishes = _within(first, f"{{{MESSAGES}}}FolderIds")
     return Request(
         operation=first.tag.rpartition("}")[2],
         version=_version(header),
@@ -104,10 +104,15 @@ def _identity(header: Element | None) -> Identity | None:
     impersonation = header.find(f"{{{TYPES}}}ExchangeImpersonation") if header is not None else None
     if impersonation is None:
         return None
-    named = list(impersonation.find(f"{{{TYPES}}}ConnectingSID") or ())
+    named = _within(impersonation, f"{{{TYPES}}}ConnectingSID")
     if len(named) != 1 or not (value := (named[0].text or "").strip()):
         return Identity()
     return Identity(kind=named[0].tag.removeprefix(f"{{{TYPES}}}"), value=value)
+
+
+def _within(parent: Element, tag: str) -> list[Element]:
+    found = parent.find(tag)
+    return [] if found is None else list(found)
 
 
 def _wish(element: Element) -> FolderWish:

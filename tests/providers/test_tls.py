@@ -58,6 +58,7 @@ def old_server(context: ssl.SSLContext) -> Iterator[int]:
 async def old_client(authority: Authority, port: int) -> str:
     """What a client that accepts everything agrees on with the server: the server itself works."""
     context = ssl.create_default_context(cafile=str(authority.ca_file))
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT  # Python 3.13 asks for more than our certificates have
     _, writer = await asyncio.open_connection("localhost", port, ssl=limited(context, V.TLSv1, V.TLSv1_3))
     version: str = writer.get_extra_info("ssl_object").version()
     writer.transport.abort()
