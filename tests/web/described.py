@@ -67,6 +67,7 @@ class DescribedClient:
 
 def described_session(**options: Any) -> aiohttp.ClientSession:
     """A session whose every answer of an API is held against the description; what belongs to the page is not."""
+    description()  # parsing it takes half a second, in which a daemon of this loop would hear nothing
     watching = aiohttp.TraceConfig()
     watching.on_request_end.append(_watched)
     return aiohttp.ClientSession(trace_configs=[watching], **options)
