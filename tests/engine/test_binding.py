@@ -102,16 +102,26 @@ async def test_each_trouble_ends_at_its_step_with_its_fault(run: Running, troubl
     assert [line["remedy"] for line in report["steps"] if line["step"] == step] == [fault.remedy]
 
 
-@pytest.mark.parametrize("trouble", ["wrong-password", "locked-account", "two-step", "missing-role"])
-async def test_what_a_human_must_mend_is_never_retried(run: Running, trouble: str) -> None:
-    """A retry loop locks accounts: a day later there is still no further attempt."""
+@pytest.mark.parametrize("trouble", ["wrong-password", "locked-account", "two-step"])
+async def test_a_refused_sign_in_is_never_repeated(run: Running, trouble: str) -> None:
+    """A retry loop locks accounts: a day later there is still no further attempt, and no keys were refreshed by it."""
     await run.reach(State.BOUND)
-    run.sandbox.script.start(trouble, endpoint="login" if trouble != "missing-role" else None)
+    run.sandbox.script.start(trouble, endpoint="login")
     failed = await run.rebind()
     assert failed.retry is None
     logins = run.sandbox.calls.get("login", 0)
     await run.manual.advance(24 * 3600)
     assert run.sandbox.calls.get("login", 0) == logins
+    assert run.now().attempt == failed.attempt
+
+
+async def test_a_missing_role_is_never_retried(run: Running) -> None:
+    """The sign-in itself is well, and may keep the keys fresh that are held."""
+    await run.reach(State.BOUND)
+    run.sandbox.script.start("missing-role")
+    failed = await run.rebind()
+    assert failed.retry is None
+    await run.manual.advance(24 * 3600)
     assert run.now().attempt == failed.attempt
 
 
