@@ -24,7 +24,7 @@ test: $(VENV)/.dev $(VENV)/.kerberos $(VENV)/.opentelemetry $(VENV)/.supply $(VE
 	@$(BIN)/coverage report --include='$(CORE)' --fail-under=100
 	@$(BIN)/coverage report --omit='$(CORE)' --fail-under=$(FLOOR)
 
-test-fast: $(VENV)/.dev ## what needs no real part, in seconds: for the day's work
+test-fast: $(VENV)/.dev ## what needs no real part, in minutes: for the day's work
 	$(BIN)/python -m pytest -m 'not parts and not slow'
 
 check: $(VENV)/.dev ## lint, formatting, types, import contracts, spelling, the example configuration
