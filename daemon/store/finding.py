@@ -156,15 +156,17 @@ def _terms(wanted: AuditFilter) -> Terms:
     elif actor is not None:
         terms.append(("+actor BETWEEN ? AND ?", (actor[:-1], actor[:-1] + _LAST_CHARACTER)))
     if wanted.events:
-        marks = ", ".join("?" * len(wanted.events))
-        terms.append((f"{'+' if exact else ''}event IN ({marks})", wanted.events))
+        terms.append((f"{'+' if exact else ''}event IN {_marks(wanted.events)}", wanted.events))
     if wanted.without:
         # No index finds what an event is not.
-        marks = ", ".join("?" * len(wanted.without))
-        terms.append((f"+event NOT IN ({marks})", wanted.without))
+        terms.append((f"+event NOT IN {_marks(wanted.without)}", wanted.without))
     if wanted.site is not None:
         terms.append((f"{'+' if exact or wanted.events else ''}site = ?", (wanted.site,)))
     return [*terms, *(("+" + text, values) for text, values in _times(wanted.since, wanted.until))]
+
+
+def _marks(values: tuple[str, ...]) -> str:
+    return f"({', '.join('?' * len(values))})"
 
 
 def _times(since: datetime | None, until: datetime | None) -> Terms:

@@ -121,8 +121,12 @@ async def test_a_missing_role_is_never_retried(run: Running) -> None:
     run.sandbox.script.start("missing-role")
     failed = await run.rebind()
     assert failed.retry is None
+    logins = run.sandbox.calls.get("login", 0)
     await run.manual.advance(24 * 3600)
     assert run.now().attempt == failed.attempt
+    refreshed = run.sandbox.calls.get("login", 0) - logins
+    while [event for event, _, _ in await run.audit()].count("binding_refreshed") < refreshed:
+        await run.manual.advance(1)
 
 
 async def test_what_heals_by_itself_is_retried_until_it_does(run: Running) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from pathlib import Path
 
 import pytest
@@ -96,14 +96,15 @@ async def test_a_retry_that_is_due_at_the_start_knows_its_settings(
     await clock.advance(3600)
     sandbox.script.heal()
     async with running(config, sandbox, clock) as run:
-        read = run.daemon.configuration._read
+        read, answers = run.daemon.configuration._read, threading.Event()
 
         def slowly(path: Path) -> object:
-            time.sleep(0.2)  # a slow disk; not on the loop
+            assert answers.wait(30), "a slow disk; not on the loop"
             return read(path)
 
         run.daemon.configuration._read = slowly
         await clock.advance(60)
+        answers.set()
         await run.in_time(lambda: run.now().state is State.BOUND)
         assert run.now().attempt == failed.attempt + 1
 
