@@ -31,7 +31,7 @@ class Scan:
     `continued` says in which lines a value goes on; `lost` are options that were meant by emptied lines.
     """
 
-    lines: list[str]
+    lines: list[str] = field(repr=False)
     continued: dict[Key, list[int]] = field(default_factory=dict)
     lost: set[Key] = field(default_factory=set)
 

@@ -27,9 +27,12 @@ _REFERENCES = "write file:PATH, env:NAME, credential:NAME or keyring:SERVICE/USE
 
 @dataclass(slots=True)
 class Plan:
-    """`changes` of the file's text; `secrets` by the name of the file that takes them; `told` in the audit trail."""
+    """`changes` of the file's text; `secrets` by the name of the file that takes them; `told` in the audit trail.
 
-    changes: dict[Key, str | None] = field(default_factory=dict)
+    No change shows in a `repr`: a secret may be misplaced.
+    """
+
+    changes: dict[Key, str | None] = field(default_factory=dict, repr=False)
     secrets: dict[str, Secret] = field(default_factory=dict, repr=False)
     told: list[dict[str, str]] = field(default_factory=list)
     findings: list[FieldFinding] = field(default_factory=list)

@@ -1,29 +1,32 @@
-"""What an answer of autodiscover says, whichever protocol it came by. Pure values; see `autodiscover.py`."""
+"""What an answer of autodiscover says, whichever protocol it came by. Pure values; see `autodiscover.py`.
+
+Where it leads is foreign text and shows in no `repr`: a server may repeat in it what it was sent.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """The address of EWS."""
 
-    ews_url: str
+    ews_url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
     """Ask at another address."""
 
-    url: str
+    url: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Readdressed:
     """Ask anew for another mail address."""
 
-    address: str
+    address: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

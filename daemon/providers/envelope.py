@@ -46,9 +46,12 @@ class About:
     now: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Complaint:
-    """One error in an answer, as the service put it: foreign text, to be quoted only through `quoted`."""
+    """One error in an answer, as the service put it: foreign text, to be quoted only through `quoted`.
+
+    It has no `repr` of its own, since a service may repeat what it was sent.
+    """
 
     code: str = ""
     message: str = ""

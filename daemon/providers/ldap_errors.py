@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from daemon.ports import ProviderFault
@@ -29,11 +29,14 @@ INVALID_CREDENTIALS: Final = 49
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """What a server answered instead of success. `text` is its diagnostic message, `referrals` where it points."""
+    """What a server answered instead of success. `text` is its diagnostic message, `referrals` where it points.
+
+    Both are foreign text, to be quoted only through `quoted`.
+    """
 
     code: int
-    text: str = ""
-    referrals: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)
+    referrals: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

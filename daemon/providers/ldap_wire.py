@@ -54,8 +54,8 @@ class Answer:
 
     entries: list[Entry] = field(default_factory=list)
     refusal: Refusal | None = None
-    cookie: bytes = b""
-    proof: bytes = b""
+    cookie: bytes = field(default=b"", repr=False)
+    proof: bytes = field(default=b"", repr=False)
 
 
 class Slices:

@@ -23,13 +23,16 @@ Authorize = Callable[[str, str, str], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call to be made; `authorization` is asked each time it is sent, since the signature covers the date."""
+    """One call to be made; `authorization` is asked each time it is sent, since the signature covers the date.
+
+    `items` are what is sent, which may be an access key.
+    """
 
     url: str
     endpoint: str
     about: About
     application_id: str
-    items: tuple[Mapping[str, object], ...]
+    items: tuple[Mapping[str, object], ...] = field(repr=False)
     authorization: Authorize | None = field(default=None, repr=False)
 
 

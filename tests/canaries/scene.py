@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import io
 import logging
 import traceback
@@ -25,6 +24,7 @@ from daemon.sandbox.world import (
 )
 from daemon.store.audit import export_file
 from tests.canaries.hunt import Canary, Find, canary, given, hunt
+from tests.canaries.objects import remembering, reprs
 from tests.clock import ManualClock
 from tests.running import Options, Running, microsoft_options, running, sandboxed, site_options, write
 
@@ -86,7 +86,7 @@ class Proxy:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_carry(reader, there[1]), name="to the server")
                 group.create_task(_carry(there[0], writer), name="to the client")
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):  # also a name that nobody knows
             writer.transport.abort()
         finally:
             writer.close()
@@ -168,6 +168,7 @@ class Scene:
     streams: dict[str, io.StringIO]
     said: io.StringIO = field(default_factory=io.StringIO)
     heard: io.StringIO = field(default_factory=io.StringIO)
+    made: list[object] = field(default_factory=list)
     issued: dict[str, Canary] = field(default_factory=dict)
     sealed: list[bytes] = field(default_factory=list)
 
@@ -229,7 +230,7 @@ class Scene:
         """Look at everything that is said, stored and shown, and search it."""
         await self.note_keys()
         await self.look_everywhere()
-        return hunt([*self.secrets.all(), *self.issued.values()], {**self.places(), "repr of objects": reprs()})
+        return hunt([*self.secrets.all(), *self.issued.values()], {**self.places(), **reprs(self.made)})
 
     def places(self) -> dict[str, bytes | str]:
         database = self.run.daemon.journal.path
@@ -245,17 +246,6 @@ class Scene:
 def files(folder: Path) -> dict[str, bytes | str]:
     """Every file of the state folder: database, write-ahead log, shared memory, lock."""
     return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file() and ".key" not in file.name}
-
-
-def reprs() -> str:
-    """The repr of every object of ours that lives, as a debugger, an assertion or a log line would show it."""
-    ours = ("daemon.", "states.", "metrics.")
-    shown: list[str] = []
-    for one in gc.get_objects():
-        module = getattr(type(one), "__module__", "")
-        if isinstance(module, str) and module.startswith(ours) and not module.startswith("daemon.sandbox"):
-            shown += [repr(one), str(one)]
-    return "\n".join(shown)
 
 
 def options(sandbox: Sandbox, secrets: Secrets, proxy: Proxy, folder: Path, *, method: str = "cloud") -> Options:
@@ -342,10 +332,10 @@ async def scene(folder: Path, clock: ManualClock, *, method: str = "cloud") -> A
         _employ(world.tenant, secrets, cloud=method == "application")
         config = options(sandbox, secrets, proxy, folder / "secrets", method=method)
         path = write(folder / "config.ini", config)
-        with logs() as streams:
+        with logs() as streams, remembering() as made:
             async with running(path, sandbox, clock) as run:
                 loud()
-                here = Scene(run, secrets, proxy, folder, streams)
+                here = Scene(run, secrets, proxy, folder, streams, made=made)
                 listener = asyncio.create_task(here.listen(), name="listener")
                 try:
                     yield here

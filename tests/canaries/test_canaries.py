@@ -11,14 +11,15 @@ import logging
 import re
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import pytest
 
-from daemon.ports import JournalEntry, Secret
+from daemon.ports import JournalEntry, ProviderFault, Secret
 from daemon.providers.mimecast_v1 import MimecastV1
 from daemon.sandbox.world import DEMO_EMAIL, DEMO_MINIMAL_EMAIL
 from daemon.store.vault import SealedVault
@@ -59,6 +60,8 @@ async def test_the_search_finds_what_is_planted_in_this_very_scene(tmp_path: Pat
             lambda db: db.execute("INSERT INTO meta VALUES ('planted', ?)", (here.secrets.application_key.text,))
         )
         object.__setattr__(here.run.daemon.configuration.daemon, "log_format", here.secrets.vault_key.text)
+        with suppress(ProviderFault):  # which nobody holds afterwards
+            raise ProviderFault(Fault.SERVICE_ERROR, here.secrets.graph_secret.text)
         await here.run.daemon.journal.append(
             JournalEntry(
                 at=clock.now(),
@@ -79,7 +82,8 @@ async def test_the_search_finds_what_is_planted_in_this_very_scene(tmp_path: Pat
         ("bind password", "log as JSON"),
         ("proxy password", "answers of the API"),
         ("application key", "sitebind.db-wal"),
-        ("vault key", "repr of objects"),
+        ("vault key", "repr of daemon.config.model.DaemonSettings"),
+        ("client secret of the app registration", "repr of daemon.values.ProviderFault"),
         ("client secret", "event stream"),
     } <= places
 
@@ -152,6 +156,7 @@ ECHOES = {
     "forbidden": (403, '{{"fail": [{{"errors": [{{"code": "err_forbidden", "message": {echo}, "field": {echo}}}]}}]}}'),
     "as plain text": (500, "{echo}"),
     "where JSON is expected": (200, "{echo}"),
+    "as the address of a redirect": (302, ""),
 }
 
 
@@ -171,6 +176,10 @@ async def echoing(here: Scene, how: str) -> AsyncIterator[tuple[int, list[bytes]
             sent.append(head + body)
             answer = template.format(echo=json.dumps((head + body).decode("utf-8", "replace"))).encode()
             lines = f"HTTP/1.1 {status} {head.split()[0].decode()}\r\nContent-Type: application/json\r\n"
+            if status == 302 and b"autodiscover" in head.lower() and b"authorization" not in head.lower():
+                lines = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=here\r\n"
+            elif status == 302:
+                lines += f"Location: /autodiscover/{quote(head + body, safe='')}\r\n"
             writer.write(f"{lines}Content-Length: {len(answer)}\r\nConnection: close\r\n\r\n".encode() + answer)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
