@@ -10,7 +10,7 @@ import json
 import socket
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -50,10 +50,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A JSON answer of the daemon; `location` is empty where none was given."""
+    """A JSON answer of the daemon; `location` is empty where none was given.
+
+    The body shows in no `repr`: it may be that of a new token.
+    """
 
     status: int
-    body: dict[str, Any]
+    body: dict[str, Any] = field(repr=False)
     location: str = ""
 
 

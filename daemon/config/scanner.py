@@ -15,10 +15,13 @@ from daemon.config.problems import Findings, Key, presentable
 
 @dataclass(slots=True)
 class _Position:
-    """How far the walk has come: the section and option that are open, and the indent that continues them."""
+    """How far the walk has come: the section and option that are open, and the indent that continues them.
 
-    section: str | None = None
-    option: str = ""
+    Neither name shows in a `repr`: what stands in brackets may be a misplaced secret.
+    """
+
+    section: str | None = field(default=None, repr=False)
+    option: str = field(default="", repr=False)
     line: int = 0
     indent: int = 0
     dropping: bool = False

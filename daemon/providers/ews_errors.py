@@ -6,7 +6,7 @@ quoted as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from states import Fault
@@ -17,9 +17,12 @@ Side = Literal["sign-in", "mailbox", "right"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A code, its fault, what it means in a clause, and the fault where another's mailbox was asked for."""
+    """A code, its fault, what it means in a clause, and the fault where another's mailbox was asked for.
 
-    code: str
+    The code of a server that no table knows is foreign text, so it shows in no `repr`.
+    """
+
+    code: str = field(repr=False)
     fault: Fault
     meaning: str
     about: Side = "mailbox"

@@ -14,6 +14,8 @@ from daemon.config.ini import read_config
 from daemon.engine.clock import SystemClock
 from daemon.store.audit import read_file
 from daemon.store.journal import SqliteJournal
+from tests.canaries.hunt import given, hunt
+from tests.canaries.objects import remembering, reprs
 from tests.running import Running, running, sandboxed, site_options, write
 from tests.web.certificates import made as certificate
 from tests.web.memory_engine import MemoryEngine
@@ -35,10 +37,14 @@ async def run(tmp_path: Path) -> AsyncIterator[Running]:
 async def test_a_token_is_made_used_listed_and_revoked(run: Running, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over the socket, without any token to begin with; the listener's port is not even known to the command line."""
     config = ("--config", run.path)
-    made = await ask("token", "create", "ci", "--scope", "operate", "--scope", "metrics", "--expires", "90d", *config)
+    with remembering() as objects:
+        made = await ask(
+            "token", "create", "ci", "--scope", "operate", "--scope", "metrics", "--expires", "90d", *config
+        )
     assert made.code == 0, made.err
     assert "may      metrics, operate" in made.out.replace("  may        ", "  may      ")
     secret = made.out.strip().splitlines()[-1]
+    assert hunt([given("the token", secret)], reprs(objects)) == []
     await run.asked("GET", "/api/v1/sites", headers={"Authorization": f"Bearer {secret}"})
     listed = json.loads((await ask("token", "list", "--json", *config)).out)["tokens"]
     assert [(token["name"], token["scopes"], token["valid"]) for token in listed] == [

@@ -7,11 +7,14 @@ import pytest
 from daemon.ports import DirectoryAccess, ProviderFault, Secret
 from daemon.providers.ldap_errors import ROWS, SIGN_IN_ROWS, Row
 from states import Fault
+from tests.canaries.hunt import canary, hunt
+from tests.canaries.objects import remembering, reprs
 from tests.directory.certificates import Authority
 from tests.directory.conftest import Adapters
 from tests.directory.scripted import BASE_DN, Reply, Scripted, serving, user
 
-PASSWORD = "the password of the test"
+CANARY = canary("the password", plain=True)
+PASSWORD = CANARY.text
 TEXT = "80090308: LdapErr: DSID-0C0903A9, comment: AcceptSecurityContext error, data {}, v1db1"
 
 
@@ -135,8 +138,10 @@ async def test_a_refused_start_tls_means_that_there_is_no_certificate(plain: Ada
 
 async def test_an_echoed_password_is_not_shown(plain: Adapters) -> None:
     script = Scripted(bind=(49, f"no such pair: svc@corp.test/{PASSWORD}"))
-    _, detail = await shown(script, plain, layer="directory sign-in")
+    with remembering() as made:
+        _, detail = await shown(script, plain, layer="directory sign-in")
     assert "no such pair: svc@corp.test/***" in detail
+    assert hunt([CANARY], reprs(made)) == []
 
 
 async def test_a_refused_sign_in_is_tried_once_by_whatever_asks(plain: Adapters) -> None:

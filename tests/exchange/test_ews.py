@@ -12,6 +12,8 @@ from aiohttp import web
 from daemon.ports import MAILBOX_LAYERS, Examination, ProviderFault, Registration, Secret
 from daemon.providers.ews_errors import TABLE
 from states import Fault
+from tests.canaries.hunt import given, hunt
+from tests.canaries.objects import remembering, reprs
 from tests.contracts.cloud import assert_tells_no_secret
 from tests.exchange import answers
 from tests.exchange.answers import Mail
@@ -322,22 +324,24 @@ async def test_without_the_extra_its_installation_is_told(
 
 
 async def test_an_answer_that_echoes_the_sign_in_does_not_show_it(office: Office, internet: Internet) -> None:
-    """Whatever a hostile server says, in whatever field."""
+    """Whatever a hostile server says, in whatever field: neither in a fault nor in what lives for one call."""
     echo = f"{PASSWORD} {answers.basic(ADDRESS, PASSWORD)}"
-    for own in (lambda: answers.item_error("ErrorX", echo), lambda: answers.item_error(echo)):
-        internet.sites[MAIL] = exchange(own=own)
+    with remembering() as made:
+        for own in (lambda: answers.item_error("ErrorX", echo), lambda: answers.item_error(echo)):
+            internet.sites[MAIL] = exchange(own=own)
+            fault_of(await office.examine())
+        internet.sites[MAIL] = Mail(
+            ADDRESS, PASSWORD, soap=lambda _: answers.soap_user(f"<ErrorMessage>{echo}</ErrorMessage>", code=echo)
+        )
         fault_of(await office.examine())
-    internet.sites[MAIL] = Mail(
-        ADDRESS, PASSWORD, soap=lambda _: answers.soap_user(f"<ErrorMessage>{echo}</ErrorMessage>", code=echo)
-    )
-    fault_of(await office.examine())
-    internet.sites[MAIL] = Mail(ADDRESS, PASSWORD, soap=lambda _: answers.soap_redirect(f"http://x/?{echo}"))
-    fault_of(await office.examine())
-    internet.sites[MAIL] = Mail(ADDRESS, PASSWORD, pox=lambda _: answers.pox_error(1, echo))
-    fault_of(await office.examine())
-    error = {"ErrorCode": echo, "ErrorMessage": echo}
-    internet.sites[MAIL] = Mail(ADDRESS, PASSWORD, json=lambda _: answers.as_json(error, 400))
-    fault_of(await office.examine())
+        internet.sites[MAIL] = Mail(ADDRESS, PASSWORD, soap=lambda _: answers.soap_redirect(f"http://x/?{echo}"))
+        fault_of(await office.examine())
+        internet.sites[MAIL] = Mail(ADDRESS, PASSWORD, pox=lambda _: answers.pox_error(1, echo))
+        fault_of(await office.examine())
+        error = {"ErrorCode": echo, "ErrorMessage": echo}
+        internet.sites[MAIL] = Mail(ADDRESS, PASSWORD, json=lambda _: answers.as_json(error, 400))
+        fault_of(await office.examine())
+    assert hunt([given("the password", PASSWORD)], reprs(made)) == []
 
 
 # --- impersonation ---
