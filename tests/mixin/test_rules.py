@@ -150,7 +150,8 @@ def test_promtool_finds_nothing_wrong_with_the_rules() -> None:
 @pytest.mark.parts
 @pytest.mark.parametrize("name", [*NAMES, "recorded"])
 def test_promtool_carries_the_proofs_out(name: str) -> None:
-    assert proven(ALERTS.parent, name).code == 0
+    said = proven(ALERTS.parent, name)
+    assert said.code == 0, said.out + said.err
 
 
 def proven(mixin: Path, name: str) -> Said:
