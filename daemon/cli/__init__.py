@@ -29,6 +29,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _leave_the_pipe()
         return PIPE_CLOSED
+    except PermissionError as error:
+        # A file of the daemon's, looked for by somebody else. What the commands write has words of its own.
+        where = error.filename if error.filename is not None else "a file"
+        advice = "Type it as root or as the daemon's user."
+        print(f"sitebind: {where}: this user may not get at it ({error.strerror}). {advice}", file=sys.stderr)
+        return Exit.USAGE
     except Exception:  # noqa: BLE001 - the last line of defence: it is reported, and becomes the exit code
         traceback.print_exc()
         print("sitebind: this is a defect; please report the lines above.", file=sys.stderr)

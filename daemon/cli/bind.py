@@ -111,8 +111,10 @@ def _offered(args: argparse.Namespace, site: str) -> str:
     """The configured e-mail address, where the configuration is at hand. Raises `Failure` for an application."""
     if args.url and getattr(args, "config", None) is None:
         return ""
+    from daemon.config.textfile import is_absent
+
     path = configuration(args)
-    if not path.exists():
+    if is_absent(path):
         return ""
     for file in reading(path).sites:
         if file.id != site or file.settings is None:

@@ -19,6 +19,10 @@ _WILDCARDS = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "
 _TOKEN = "SITEBIND_TOKEN"  # noqa: S105 - the name of a variable
 _LONGEST_SOCKET = 107
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_WITHOUT = (
+    "Mend them, or be root or the daemon's user where they may not be read. A daemon that runs is also reached "
+    "without them, with --url URL; under systemd that is --url unix:/run/sitebind/sitebind.sock"
+)
 _BY_USER = (
     f"over the socket the system says who calls, and ${_TOKEN} is not set. To administer be root, the daemon's user, "
     "or a member of [daemon] socket_admin_group"
@@ -38,8 +42,10 @@ def configuration(args: argparse.Namespace) -> Path:
 
 def existing_configuration(args: argparse.Namespace) -> Path:
     """As `configuration`, for commands that cannot do without it. Raises `Failure`."""
+    from daemon.config.textfile import is_absent
+
     path = configuration(args)
-    if not path.exists():
+    if is_absent(path):
         raise Failure(f"{path}: there is no such file or folder. Name another with --config PATH.", Exit.USAGE)
     return path
 
@@ -97,8 +103,8 @@ def _socket_named(url: str) -> Target:
 
 def _configured(args: argparse.Namespace, *, administers: bool) -> Target:
     path = existing_configuration(args)
-    settings = daemon_settings(path, otherwise="Name the daemon with --url URL, or mend them.")
-    if settings.socket is not None and settings.socket.is_socket() and os.access(settings.socket, os.W_OK):
+    settings = daemon_settings(path, otherwise=_WITHOUT)
+    if settings.socket is not None and os.access(settings.socket, os.W_OK) and settings.socket.is_socket():
         return Target(
             url=f"unix:{settings.socket}",
             found_by=f"[daemon] socket in {path}",

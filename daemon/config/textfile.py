@@ -35,6 +35,17 @@ def read_small(path: Path, *, limit: int) -> Content:
         raise Unreadable(_words(reason)) from None
 
 
+def is_absent(path: Path) -> bool:
+    """Whether there is nothing at `path`; False where that cannot be found out, for then reading it says why."""
+    try:
+        os.stat(path)  # noqa: PTH116 - as `is_folder`
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return False
+    return False
+
+
 def is_folder(path: Path) -> bool:
     """Whether `path` is a folder; False where that cannot be found out, for then reading it says why."""
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for a folder that may not be entered

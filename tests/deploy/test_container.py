@@ -24,6 +24,7 @@ from tests.running import write
 
 BEFORE, BUILD, FINAL = stages()
 TOKEN = "a token for the test"
+HEALTH_CHECK = ["sitebind", "healthcheck", "--url", "unix:/var/lib/sitebind/sitebind.sock"]
 INSTALLING = REPOSITORY / "docs" / "install.md"
 
 
@@ -85,7 +86,7 @@ def test_no_secret_is_handed_over_by_the_environment() -> None:
 def test_it_has_one_volume_and_a_health_check_of_its_own() -> None:
     assert FINAL.all("VOLUME") == ["/var/lib/sitebind"]
     (check,) = FINAL.all("HEALTHCHECK")
-    assert json.loads(check.partition(" CMD ")[2]) == ["sitebind", "healthcheck"]
+    assert json.loads(check.partition(" CMD ")[2]) == HEALTH_CHECK
     assert FINAL.all("STOPSIGNAL") == ["SIGTERM"]
     # The exec form: no shell stands between the engine's signals and the daemon.
     assert [json.loads(FINAL.all(name)[0]) for name in ("ENTRYPOINT", "CMD")] == [["sitebind"], ["run"]]
@@ -180,11 +181,16 @@ class TestWhatTheStepsMake:
         def inside(*words: str) -> Said:
             return run(image.command(*words, **folders))
 
-        assert inside("sitebind", "healthcheck").code == 1, "nothing runs yet"
+        assert inside(*HEALTH_CHECK).code == 1, "nothing runs yet"
         with Program(image.command("sitebind", "run", **folders)) as program:
             program.line(r"binding -> bound")
-            well = inside("sitebind", "healthcheck")
+            well = inside(*HEALTH_CHECK)
             assert (well.code, well.out) == (0, "pass\n"), well
+            right = config.read_text()
+            config.write_text(right.replace("[daemon]", "[daemon]\nlog_levl = debug"))
+            assert inside("sitebind", "healthcheck").code == 1, "it asks the configuration where the daemon is"
+            assert inside(*HEALTH_CHECK).code == 0, "a restart would not start"
+            config.write_text(right)
             assert "bound" in inside("sitebind", "status").out
             assert inside("touch", "/opt/sitebind/new").code != 0, "the root is read-only"
             owners = Path(f"/proc/{program.pid}/status").read_text()

@@ -36,10 +36,11 @@ class Night:
     def passes(self) -> Said:
         """ExecStart, and ExecStartPost if that went well; what was said last."""
         said = Said(0, "", "")
+        env = dict(as_typed(value, self._places)[0].split("=", 1) for value in settings(BACKUP)["Environment"])
         for name in ("ExecStart", "ExecStartPost"):
             (value,) = settings(BACKUP)[name]
             if said.code == 0:
-                said = run(as_typed(value, self._places))
+                said = run(as_typed(value, self._places), env=env)
         return said
 
 
@@ -89,7 +90,7 @@ def test_systemd_understands_the_timer(tmp_path: Path) -> None:
 def test_the_backup_is_closed_like_the_service() -> None:
     """What confines the daemon confines its backup, which reads the same secrets."""
     service, backup = settings(UNIT), settings(BACKUP)
-    own = {"Type", "ExecStart", "ExecStartPost", "TimeoutStartSec", "ReadWritePaths", "SystemCallFilter"}
+    own = {"Type", "Environment", "ExecStart", "ExecStartPost", "TimeoutStartSec", "ReadWritePaths", "SystemCallFilter"}
     shared = backup.keys() - own - {"Description", "Documentation", "After"}
     assert {name: backup[name] for name in shared} == {name: service[name] for name in shared}
     assert set(backup["SystemCallFilter"]) <= set(service["SystemCallFilter"])

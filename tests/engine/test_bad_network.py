@@ -35,10 +35,10 @@ ENDINGS = {
 
 FIRST_CALL = {"cloud": "discover", "application": "authenticate"}
 IMPATIENT = {
-    Trouble.SILENT_IN_HANDSHAKE: Limits(connect=0.5, total=0.5),
-    Trouble.LATE: Limits(total=0.5),
-    Trouble.HALF_OPEN: Limits(total=0.5),
-    Trouble.SLOW_BODY: Limits(total=0.5),
+    Trouble.SILENT_IN_HANDSHAKE: Limits(connect=1.0, total=1.0),
+    Trouble.LATE: Limits(total=1.0),
+    Trouble.HALF_OPEN: Limits(total=1.0),
+    Trouble.SLOW_BODY: Limits(total=1.0),
 }
 """Where the finding is that nothing comes. Real seconds: sockets know no other."""
 WAYS = [("cloud", "proxy"), ("application", "proxy"), ("application", "direct")]

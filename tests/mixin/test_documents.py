@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from daemon.config.ini import read_config
 from states import EVENTS
 from tests.acceptance.processes import REPOSITORY, run, sitebind
 from tests.mixin.files import MONITORING, RUNBOOK, alerts, rules_of
@@ -29,6 +30,46 @@ def test_what_inhibits_an_alert_names_alerts_that_there_are() -> None:
     matchers = [matcher for rule in rules for matcher in (*rule["source_matchers"], *rule["target_matchers"])]
     named = {name for matcher in matchers if "alertname" in matcher for name in re.findall(r"[A-Z]\w+", matcher)}
     assert named <= {alert["alert"] for alert in alerts()}
+
+
+def test_each_alert_has_somebody_who_is_told() -> None:
+    """Both configurations tell an Alertmanager, and its routes name receivers that there are."""
+    for text in (block("yaml prometheus.yml"), block("sh here").partition("<<'END'\n")[2].partition("END\n")[0]):
+        assert yaml.safe_load(text)["alerting"]["alertmanagers"] == [
+            {"static_configs": [{"targets": ["127.0.0.1:9093"]}]}
+        ]
+    told = yaml.safe_load(block("yaml alertmanager.yml"))
+    named = {told["route"]["receiver"], *(route["receiver"] for route in told["route"]["routes"])}
+    assert named == {receiver["name"] for receiver in told["receivers"]}
+    weights = {alert["labels"]["severity"] for alert in alerts()}
+    assert {route["matchers"][0] for route in told["route"]["routes"]} <= {f"severity = {weight}" for weight in weights}
+
+
+def test_a_daemon_that_is_asked_from_elsewhere_is_configured_so(tmp_path: Path) -> None:
+    """It starts with these options, and answers to the name that the example scrapes."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "config.ini").write_text(block("ini daemon").replace("/etc/sitebind", str(tmp_path)))
+    found = read_config(tmp_path / "config.ini")
+    assert found.daemon is not None, found.errors
+    (target,) = yaml.safe_load(block("yaml prometheus.yml"))["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert target.partition(":")[0] in found.daemon.allowed_hosts
+    assert (found.daemon.host, found.daemon.port) == ("0.0.0.0", int(target.partition(":")[2]))
+
+
+def test_a_prometheus_operator_finds_the_service_and_keeps_our_labels() -> None:
+    service = yaml.safe_load((REPOSITORY / "deploy" / "kubernetes" / "service.yaml").read_text(encoding="utf-8"))
+    monitor = yaml.safe_load(block("yaml servicemonitor.yaml"))["spec"]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    (endpoint,) = monitor["endpoints"]
+    assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
+    assert endpoint["honorLabels"] is True
+
+
+def test_a_new_grafana_has_the_dashboard_and_its_prometheus() -> None:
+    (source,) = yaml.safe_load(block("yaml datasources"))["datasources"]
+    assert (source["type"], source["isDefault"]) == ("prometheus", True)
+    (provider,) = yaml.safe_load(block("yaml dashboards"))["providers"]
+    assert (provider["type"], Path(provider["options"]["path"]).is_absolute()) == ("file", True)
 
 
 @pytest.mark.parts

@@ -42,6 +42,9 @@ def test_a_site_is_seen_and_every_alert_is_carried_out(tmp_path: Path) -> None:
             program.line("Server is ready to receive web requests")
             until(lambda: re.search(r'"site":"default".*"1"\]', typed(held)), "the site is seen")
             groups = json.loads(typed(rules))["data"]["groups"]
+            asked = typed(f"curl -s http://127.0.0.1:{port}/api/v1/alertmanagers")
+            (told,) = json.loads(asked)["data"]["activeAlertmanagers"]
+    assert told["url"] == "http://127.0.0.1:9093/api/v2/alerts"
     assert sorted(rule["name"] for group in groups for rule in group["rules"]) == sorted(
         alert["alert"] for alert in alerts()
     )
