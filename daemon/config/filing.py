@@ -90,7 +90,8 @@ def keep(path: Path, data: bytes, *, at: datetime) -> str:
         taken = {entry.name for entry in folder.iterdir()}
         name = next(name for name in _numbered(stem) if name not in taken)
         create(folder / name, data)
-        for old in _backups(folder, path.name)[:-KEPT_BACKUPS]:
+        # By name and not by time: after the clock was set back the new one comes first.
+        for old in [one for one in _backups(folder, path.name) if one.name != name][: 1 - KEPT_BACKUPS]:
             old.unlink()
         sync(folder)
     return f"{BACKUPS}/{name}"

@@ -81,6 +81,7 @@ class Performer:
         self._settings_of = settings_of
         self._snapshot_of = snapshot_of
         self._binds: dict[str, asyncio.Task[None]] = {}
+        self._unended: dict[str, set[asyncio.Task[None]]] = {}
 
     def perform(self, snapshot: Snapshot, effect: Effect) -> None:  # noqa: C901, PLR0912 - one arm an effect
         """Start what `effect` orders for the site of `snapshot`."""
@@ -136,15 +137,18 @@ class Performer:
             self._one_time.accept(site)
         self._live.begin(effect.bind_id, site=site)
         progress = Progress(self._clock, lambda step: self._stepped(site, effect.bind_id, step))
+        unended = self._unended.setdefault(site, set())
         task = self._tasks.start(
-            self._bind(snapshot, effect, progress, earlier=self._binds.get(site)),
+            self._bind(snapshot, effect, progress, earlier=frozenset(unended)),
             name=f"bind {effect.bind_id}",
             failed=lambda error: self._defect(site, effect, progress, error),
         )
         self._binds[site] = task
+        unended.add(task)
         task.add_done_callback(lambda done: self._forget(site, done))
 
     def _forget(self, site: str, done: asyncio.Task[None]) -> None:
+        self._unended[site].discard(done)
         if self._binds.get(site) is done:
             del self._binds[site]
 
@@ -156,12 +160,12 @@ class Performer:
         self._observer.bind_ended(site, bind_id=bind_id, result="cancelled", fault=None, seconds=None)
 
     async def _bind(
-        self, snapshot: Snapshot, effect: StartBind, progress: Progress, *, earlier: asyncio.Task[None] | None
+        self, snapshot: Snapshot, effect: StartBind, progress: Progress, *, earlier: frozenset[asyncio.Task[None]]
     ) -> None:
         site, began = snapshot.site, self._clock.monotonic()
-        if earlier is not None and not earlier.done():
-            # A cancelled bind may still wait for the answer to its sign-in; two never overlap.
-            await asyncio.wait({earlier})
+        if earlier:
+            # A cancelled bind may still wait for the answer to its sign-in; no two overlap, however many changes come.
+            await asyncio.wait(earlier)
         try:
             result = await self._run(snapshot, effect, progress)
         except asyncio.CancelledError:

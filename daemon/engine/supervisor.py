@@ -251,7 +251,7 @@ class Supervisor:
         late += await self._acts.close(seconds=STOP_SECONDS)
         if late:
             _log.warning("these did not end in time and are left behind: %s. %s", ", ".join(late), _LEFT_BEHIND)
-        await self._access.close()
+        await self._finish("the records of refused calls", self._access.close())
         await self._settle_records()
         await self._finish("the last record", self._note("daemon_stopped", {}))
         await self._finish("the last checkpoint", self._keeping.close())
@@ -264,9 +264,18 @@ class Supervisor:
 
     async def _finish(self, what: str, work: Coroutine[Any, Any, None]) -> None:
         """A part that does not stop in order must not keep the others from it."""
+        task = asyncio.create_task(work, name=f"the stop of {what}")
         try:
-            async with asyncio.timeout(STOP_SECONDS):
-                await work
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+        finally:  # not by a timeout around it: what waits for a commit takes its cancellation along behind that
+            in_time = task.done()
+            task.cancel()
+        if not in_time:
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # told already, as late
+            _log.error("%s did not stop within %.0f s and is left behind", what, STOP_SECONDS)
+            return
+        try:
+            task.result()
         except Exception:  # noqa: BLE001 - logged, see above
             _log.exception("%s did not stop in order", what)
 

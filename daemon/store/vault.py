@@ -162,10 +162,25 @@ class SealedVault:
             if new == old:
                 raise VaultLocked("the new key is the one that is in use: put another one there, then ask again")
             return new, salt
+        return await asyncio.to_thread(self._make_next, old), None
+
+    def _make_next(self, old: bytes) -> bytes:
+        """A new key beside the key file; blocks. Raises `VaultLocked`.
+
+        What a killed rekey left there opens nothing. What one left there that could not put it in its place is the
+        key in force, and there may be no other copy of it.
+        """
         coming = vault_key.coming(self._opening.file)
-        # What a killed rekey left there opens nothing: the key that fits is in hand.
-        await asyncio.to_thread(coming.unlink, missing_ok=True)
-        return await asyncio.to_thread(vault_key.make, coming, like=self._journal.path), None
+        try:
+            if vault_key.is_in(coming, old):
+                vault_key.take_over(self._opening.file)
+            coming.unlink(missing_ok=True)
+        except OSError as error:
+            raise VaultLocked(
+                f"the key in force lies in {coming} and cannot be put in the place of {self._opening.file}: {error}. "
+                "Nothing was changed. Put that right, then ask again"
+            ) from error
+        return vault_key.make(coming, like=self._journal.path)
 
     async def _finish(self, work: Plan, *, from_file: bool) -> Rekeyed:
         """The records are sealed anew; what is left to do may wait, so it is told and not raised."""

@@ -64,6 +64,16 @@ def coming(path: Path) -> Path:
     return path.with_name(f"{path.name}.next")
 
 
+def is_in(path: Path, key: bytes) -> bool:
+    """Whether the file holds this key; one that is missing or holds none does not. Raises OSError."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return False
+    found = content if len(content) == SIZE else from_text(content.decode("ascii", "replace"))
+    return found is not None and hmac.compare_digest(found, key)
+
+
 def take_over(path: Path) -> None:
     """Put the key that was coming in the place of the old one, whole or not at all. Raises OSError."""
     coming(path).replace(path)

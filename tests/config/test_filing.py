@@ -186,6 +186,14 @@ def test_the_last_ten_backups_of_a_file_are_kept_and_those_of_others_left_alone(
     assert made[1].endswith("T123012Z-001")
 
 
+def test_a_backup_that_was_just_made_is_kept_also_after_the_clock_was_set_back(file: Path) -> None:
+    """Its name comes before those of all others then."""
+    ahead = [keep(file, OLD, at=NOON + timedelta(hours=30, minutes=number)) for number in range(10)]
+    name = keep(file, b"now", at=NOON)
+    assert (file.parent / name).read_bytes() == b"now"
+    assert {f"backups/{name}" for name in names(file.parent / "backups")} == {name, *ahead[1:]}
+
+
 @pytest.mark.parametrize("call, when", [("fsync", lambda number: not is_folder(number)), ("mkdir", bool)])
 def test_without_a_backup_nothing_is_replaced(
     file: Path, monkeypatch: pytest.MonkeyPatch, call: str, when: Callable[[object], bool]

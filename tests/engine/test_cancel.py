@@ -12,10 +12,10 @@ from tests.interposed import Interposed
 from tests.running import Running, eventually, running, site_options, write
 
 
-def changed(run: Running) -> None:
+def changed(run: Running, *, no_proxy: str = "example.test") -> None:
     """Another bind input, as an administrator saves it."""
     options = site_options(run.sandbox)
-    options["connection"]["no_proxy"] = "example.test"
+    options["connection"]["no_proxy"] = no_proxy
     write(run.path, {"daemon": DAEMON, **options})
 
 
@@ -57,6 +57,24 @@ async def test_two_binds_never_overlap(config: Path, sandbox: Sandbox, clock: Ma
         assert between.calls.count("connect") == 1
         login.go.set()
         await run.reach(State.BOUND)
+        assert between.calls.count("connect") == 2
+
+
+async def test_nor_does_a_third_overlap_the_first(config: Path, sandbox: Sandbox, clock: ManualClock) -> None:
+    """The second ends at once when it is cancelled while it waits; the first still has no answer."""
+    between = Interposed()
+    login = between.hold("authenticate")
+    async with running(config, sandbox, clock, around=between.around) as run:
+        await login.reached.wait()
+        for attempt, name in ((2, "one.test"), (3, "two.test")):
+            changed(run, no_proxy=name)
+            await run.asked("POST", "/-/reload")
+            await run.in_time(lambda attempt=attempt: run.now().attempt == attempt)
+        await clock.advance(1)
+        assert (between.calls.count("connect"), between.calls.count("authenticate")) == (1, 1)
+        login.go.set()
+        await run.reach(State.BOUND)
+        assert run.now().binding.bind_id == "default-3"
         assert between.calls.count("connect") == 2
 
 

@@ -141,6 +141,46 @@ async def test_a_part_that_does_not_stop_in_order_does_not_keep_the_others_from_
         assert ("daemon_stopped", "", "") in await run.audit()
 
 
+async def test_a_disk_that_stalls_does_not_cancel_the_stop_behind_it(
+    config: Path,
+    sandbox: Sandbox,
+    clock: ManualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The record comes once the disk goes on, and every part behind it still ends."""
+    monkeypatch.setattr(supervisor, "STOP_SECONDS", 0.2)
+    stalled = threading.Event()
+    async with running(config, sandbox, clock) as run:
+        await run.reach(State.BOUND)
+        note, journal, clouds = run.daemon.supervisor._note, run.daemon.journal, run.daemon.supervisor._clouds
+        closed = clouds.close
+        waits: list[asyncio.Future[bool]] = []
+
+        begun, loop = asyncio.Event(), asyncio.get_running_loop()
+
+        def stall(_: object) -> bool:
+            loop.call_soon_threadsafe(begun.set)
+            return stalled.wait(60)
+
+        async def slow(*args: object) -> None:
+            waits.append(asyncio.ensure_future(journal.write(stall)))
+            await begun.wait()
+            await note(*args)
+
+        async def last() -> None:
+            await closed()
+            stalled.set()
+            assert await waits[0]
+
+        monkeypatch.setattr(run.daemon.supervisor, "_note", slow)
+        monkeypatch.setattr(clouds, "close", last)
+    assert "the last record did not stop within" in caplog.text
+    assert stalled.is_set()
+    async with running(config, sandbox, clock) as run:
+        assert ("daemon_stopped", "", "") in await run.audit()
+
+
 async def test_a_service_that_fails_by_a_defect_stops_the_daemon(
     config: Path, sandbox: Sandbox, clock: ManualClock
 ) -> None:

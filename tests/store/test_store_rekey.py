@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import shutil
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.ports import Keys, Secret, VaultLocked
+from daemon.ports import JournalUnavailable, Keys, Secret, VaultLocked
 from daemon.store import vault_key
 from daemon.store.journal import SqliteJournal
 from daemon.store.vault import SealedVault
@@ -127,6 +128,32 @@ async def test_a_given_key_takes_the_place_of_the_key_file_and_back(path: Path) 
     await everything_opens(path, fingerprint, key="correct horse battery staple")
     async with opened(path, key="correct horse battery staple") as (_, vault):
         await vault.rekey(**WHO)
+    await everything_opens(path, fingerprint)
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_a_key_that_could_not_be_put_in_its_place_outlives_the_next_rekey(
+    path: Path, monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    """Its only copy lies beside the old one: it is put in its place first, or nothing is done."""
+    fingerprint = await filled(path)
+    with monkeypatch.context() as patch:
+
+        def mounted(_: Path) -> None:
+            raise OSError(errno.EBUSY, "Device or resource busy")
+
+        patch.setattr(vault_key, "take_over", mounted)
+        async with opened(path) as (journal, vault):
+            (late,) = (await vault.rekey(**WHO)).late
+            assert "is put in its place at the next start" in late
+            if mended:
+                patch.undo()
+            with closing(sqlite3.connect(path, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                with pytest.raises(JournalUnavailable if mended else VaultLocked) as refused:
+                    await vault.rekey(**WHO)
+            assert mended or "the key in force lies in" in str(refused.value)
+            assert len(await journal.audit()) == 1
     await everything_opens(path, fingerprint)
 
 
