@@ -53,10 +53,14 @@ def from_file(path: Path) -> bytes:
         raise VaultLocked(
             f"others may read the vault's key file {path}: find out who did, then `chmod 400 {path}` and restart"
         )
-    key = content if len(content) == SIZE else from_text(content.decode("ascii", "replace"))
+    key = _in(content)
     if key is None:
         raise VaultLocked(f"the vault's key file {path} does not hold a key: restore it from a backup")
     return key
+
+
+def _in(content: bytes) -> bytes | None:
+    return content if len(content) == SIZE else from_text(content.decode("ascii", "replace"))
 
 
 def coming(path: Path) -> Path:
@@ -70,7 +74,7 @@ def is_in(path: Path, key: bytes) -> bool:
         content = path.read_bytes()
     except FileNotFoundError:
         return False
-    found = content if len(content) == SIZE else from_text(content.decode("ascii", "replace"))
+    found = _in(content)
     return found is not None and hmac.compare_digest(found, key)
 
 
